@@ -1,0 +1,88 @@
+// Kernels: a plain description, what a target supports, and the CUDA C of one kernel. Needs no GPU and no CUDA.
+#ifndef QUENCH_KERNEL_H
+#define QUENCH_KERNEL_H
+
+#include <quench/reason.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// clang-format off
+//   name      arch        sm   doc
+#define QN_TARGET_MAP(X)                                       \
+  X(sm_80,    "sm_80",    80,  "A100")                          \
+  X(sm_86,    "sm_86",    86,  "A40, RTX 30")                   \
+  X(sm_89,    "sm_89",    89,  "L4, L40, RTX 40")               \
+  X(sm_90a,   "sm_90a",   90,  "H100, H200")                    \
+  X(sm_100a,  "sm_100a",  100, "B200")                          \
+  X(sm_103a,  "sm_103a",  103, "B300")                          \
+  X(sm_120a,  "sm_120a",  120, "RTX 50, RTX PRO Blackwell")
+// clang-format on
+
+typedef enum qn_target {
+#define X(name, arch, sm, doc) QN_TARGET_##name,
+  QN_TARGET_MAP(X)
+#undef X
+      QN_TARGET_COUNT
+} qn_target;
+
+QN_API const char *qn_target_name(qn_target target);
+QN_API const char *qn_target_doc(qn_target target);
+// QN_TARGET_COUNT if no target has that name.
+QN_API qn_target qn_target_find(const char *name);
+
+// The choices of the enum attributes of the same name in ops.def, in the same order.
+typedef enum qn_causal { QN_CAUSAL_NONE, QN_CAUSAL_TOP_LEFT, QN_CAUSAL_BOTTOM_RIGHT } qn_causal;
+// bhsd [B,H,S,D], bshd [B,S,H,D], bsm [B,S,H*D], tm [B*S,H*D].
+typedef enum qn_layout { QN_LAYOUT_BHSD, QN_LAYOUT_BSHD, QN_LAYOUT_BSM, QN_LAYOUT_TM } qn_layout;
+typedef enum qn_mask_kind { QN_MASK_NONE, QN_MASK_ADDITIVE, QN_MASK_BOOLEAN } qn_mask_kind;
+typedef enum qn_numerics { QN_EXACT, QN_DIRECT } qn_numerics;
+// How f32 operands are multiplied: three TF32 products (f32 accuracy) or one.
+typedef enum qn_f32_mode { QN_F32_TF32X3, QN_F32_TF32 } qn_f32_mode;
+typedef enum qn_schedule { QN_SCHEDULE_mma } qn_schedule;
+
+// All that decides the text of a kernel. Shapes other than head dims, and strides, are launch arguments.
+// Zero-initialised fields are the plain case; schedule parameters of 0 are chosen by qn_kernel_spec_resolve.
+typedef struct qn_kernel_spec {
+  qn_target target;
+  qn_schedule schedule;
+  qn_dtype dtype;      // of q, k, v: F16, BF16, F32
+  qn_dtype out_dtype;  // the type the accumulator is rounded to: of an unfused output, and before quantizing
+                       // in exact numerics
+  uint32_t head_dim;   // of q and k
+  uint32_t v_head_dim;
+  uint32_t heads, kv_heads;
+  qn_causal causal;
+  qn_mask_kind mask;
+  qn_dtype mask_dtype; // of an additive mask: dtype or F32
+  int32_t window_left, window_right; // -1: none
+  float scale;         // of q k^T; 0: 1 / sqrt(head_dim)
+  float softcap;       // 0: none
+  qn_scheme output;    // family `none`: unfused
+  qn_numerics numerics;
+  qn_f32_mode f32_mode;
+  uint32_t tile_q, tile_kv, warps, stages; // 0: chosen
+} qn_kernel_spec;
+
+// Whether kernels for this spec are generated; false with the reason.
+QN_API bool qn_target_supports(const qn_kernel_spec *spec, qn_reason *out_reason);
+// The spec of an attention node. Errors: QN_UNSUPPORTED with the reason (why and words), which the context's
+// error holds too; `out_reason` may be NULL.
+QN_API qn_status qn_kernel_spec_from_node(const qn_graph *graph, qn_node attention, qn_target target,
+                                          qn_kernel_spec *out_spec, qn_reason *out_reason);
+// The legality check for qn_pipeline_params: a kernel for the target must exist. `target` must outlive the run.
+QN_API qn_legality qn_legality_of_target(const qn_target *target);
+// Fills the fields that were left to be chosen.
+QN_API void qn_kernel_spec_resolve(qn_kernel_spec *spec);
+
+// The CUDA C of the kernel, self-contained: no include, one `extern "C"` entry.
+QN_API qn_status qn_kernel_write_source(qn_context *context, const qn_kernel_spec *spec, const qn_writer *writer);
+// A name that is unique to the spec's options, e.g. "qn_attention_mma_f16_d64_causal_fp8_static"; at most 127
+// characters. It is the kernel's entry name.
+QN_API void qn_kernel_format_name(const qn_kernel_spec *spec, char out_name[128]);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,22 @@
+// Printing a graph as a textual LLVM IR module. A library of its own, libquench-llvm, since it links libLLVM.
+#ifndef QUENCH_LLVM_H
+#define QUENCH_LLVM_H
+
+#include <quench/graph.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// Writes one module with one function: values as named one-field structs, operations as calls of
+// `@quench.<op>`, attributes as operand bundles. The module is verified and read back before it is written.
+QN_API qn_status qn_graph_write_llvm(const qn_graph *graph, const qn_writer *writer);
+// Reads a module that qn_graph_write_llvm wrote, verifies it and prints it again: the same bytes.
+// Errors: QN_INVALID with LLVM's own words.
+QN_API qn_status qn_llvm_normalize(qn_context *context, const char *place, const char *text, size_t length,
+                                   const qn_writer *writer);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,116 @@
+// Compiling kernels through NVRTC and launching them on a device. NVRTC and the CUDA driver are opened at run
+// time; where one is absent the calls that need it return QN_UNAVAILABLE and say what was looked for.
+#ifndef QUENCH_RUNTIME_H
+#define QUENCH_RUNTIME_H
+
+#include <quench/kernel.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// --- compiling -------------------------------------------------------------------------------------------
+
+// NVRTC, opened, with a disk cache. Thread-safety: unsafe; one per thread costs nothing but the opening.
+typedef struct qn_compiler qn_compiler;
+
+typedef struct qn_compiler_params {
+  const char *nvrtc_path; // a libnvrtc file or its folder; NULL: the search order of docs/nvrtc.md
+  const char *cache_dir;  // NULL: $XDG_CACHE_HOME/quench or ~/.cache/quench; "": no cache
+  uint64_t cache_limit;   // bytes; 0: 256 MiB
+} qn_compiler_params;
+#define qn_compiler_params(...) (&(const qn_compiler_params){__VA_ARGS__})
+
+QN_API qn_status qn_compiler_create(qn_context *context, const qn_compiler_params *params, qn_compiler **out_compiler);
+QN_API void qn_compiler_destroy(qn_compiler *compiler);
+// The library that was opened and its version, e.g. 13, 5. Opening happens at the first compile that the cache
+// does not answer, or here. Errors: QN_UNAVAILABLE.
+QN_API qn_status qn_compiler_get_nvrtc(qn_compiler *compiler, const char **out_path, int *out_major, int *out_minor);
+// The folders and names that were tried, one a line, for a message to a person.
+QN_API const char *qn_compiler_get_search_log(const qn_compiler *compiler);
+
+typedef enum qn_binary { QN_CUBIN, QN_PTX } qn_binary;
+
+// A compiled kernel. Immutable. Thread-safety: safe.
+typedef struct qn_kernel qn_kernel;
+
+typedef struct qn_kernel_info {
+  const char *name;        // entry
+  qn_binary binary;
+  const void *data;
+  size_t length;
+  uint32_t registers;      // per thread; cubin only, like the next three
+  uint32_t spill_bytes;    // stores + loads
+  uint32_t local_bytes;    // local memory per thread
+  uint32_t static_shared_bytes;
+  uint32_t dynamic_shared_bytes;
+  uint32_t threads;        // per block
+  bool from_cache;
+  double compile_ms;       // of this call
+  const char *log;         // the compiler's own words
+} qn_kernel_info;
+
+// Compiles the kernel of a spec, or takes it from the cache. Errors: QN_UNSUPPORTED (qn_target_supports),
+// QN_UNAVAILABLE, QN_BUG with NVRTC's log if the generated source does not compile.
+QN_API qn_status qn_compiler_compile(qn_compiler *compiler, const qn_kernel_spec *spec, qn_binary binary,
+                                     qn_kernel **out_kernel);
+// The same for an attention node.
+QN_API qn_status qn_compiler_compile_node(qn_compiler *compiler, const qn_graph *graph, qn_node attention,
+                                          qn_target target, qn_binary binary, qn_kernel **out_kernel);
+QN_API void qn_kernel_destroy(qn_kernel *kernel);
+QN_API const qn_kernel_info *qn_kernel_get_info(const qn_kernel *kernel);
+QN_API const qn_kernel_spec *qn_kernel_get_spec(const qn_kernel *kernel);
+
+// --- devices ---------------------------------------------------------------------------------------------
+
+// Where kernels run. Thread-safety: safe for launches, unsafe for create and destroy.
+typedef struct qn_device qn_device;
+// A kernel on a device.
+typedef struct qn_loaded_kernel qn_loaded_kernel;
+// An address in the device's memory.
+typedef uint64_t qn_device_ptr;
+
+// The CUDA device `ordinal`, in its primary context. Errors: QN_UNAVAILABLE with what is missing.
+QN_API qn_status qn_device_create_cuda(qn_context *context, int ordinal, qn_device **out_device);
+QN_API void qn_device_destroy(qn_device *device);
+// "cuda: NVIDIA H200, driver 13.0"
+QN_API const char *qn_device_get_name(const qn_device *device);
+// The target whose kernels the device runs best. Errors: QN_UNSUPPORTED for a chip older than sm_80.
+QN_API qn_status qn_device_get_target(const qn_device *device, qn_target *out_target);
+QN_API qn_status qn_device_allocate(qn_device *device, size_t bytes, qn_device_ptr *out_ptr);
+QN_API qn_status qn_device_free(qn_device *device, qn_device_ptr ptr);
+QN_API qn_status qn_device_upload(qn_device *device, qn_device_ptr to, const void *from, size_t bytes);
+QN_API qn_status qn_device_download(qn_device *device, void *to, qn_device_ptr from, size_t bytes);
+QN_API qn_status qn_device_wait(qn_device *device);
+
+QN_API qn_status qn_device_load(qn_device *device, const qn_kernel *kernel, qn_loaded_kernel **out_loaded);
+QN_API void qn_loaded_kernel_destroy(qn_loaded_kernel *loaded);
+
+// The arguments of one attention launch. Pointers are device pointers; strides are in elements, for the axes
+// batch, head, position; the last axis (head_dim) is dense. q, k, v rows must be 16-byte aligned.
+typedef struct qn_strides {
+  int64_t batch, head, position;
+} qn_strides;
+typedef struct qn_attention_args {
+  uint32_t batch, q_len, kv_len;
+  qn_device_ptr q, k, v;
+  qn_strides q_stride, k_stride, v_stride;
+  qn_device_ptr out; // spec.out_dtype, or codes of spec.output
+  qn_strides out_stride;
+  qn_device_ptr output_scale; // f32, read by the kernel; 0 if unfused
+  qn_device_ptr mask;         // 0 if none
+  int64_t mask_batch_stride, mask_head_stride, mask_q_stride, mask_kv_stride; // 0 broadcasts
+} qn_attention_args;
+
+// Fills the strides for dense tensors in the spec's layouts.
+QN_API void qn_attention_args_set_dense(const qn_kernel_spec *spec, qn_layout q_layout, qn_layout kv_layout,
+                                        qn_layout out_layout, qn_attention_args *args);
+// Launches on the caller's stream (a CUstream; NULL: the default stream). No allocation, no synchronisation,
+// no copy to the host: it may be captured in a CUDA graph. A launch with batch or q_len 0 does nothing.
+// Errors: QN_INVALID for arguments that the spec forbids, QN_UNAVAILABLE with the driver's words.
+QN_API qn_status qn_launch_attention(const qn_loaded_kernel *loaded, const qn_attention_args *args, void *stream);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,81 @@
+"""The quantizers of the fixtures: onnxruntime's quantize_static and NVIDIA ModelOpt's ONNX route.
+
+Both are given the output projections only, so that the one Q/DQ pair in front of each projection
+is the quantization of an attention's output.
+"""
+
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import onnx
+from onnxruntime.quantization import (
+    CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, calibrate, quantize_static)
+
+Feed = dict[str, np.ndarray]
+Quantizer = Callable[[Path, Path, str, list[str], list[Feed]], None]
+
+
+class Feeds(CalibrationDataReader):
+    """Calibration data from a list."""
+
+    def __init__(self, feeds: Iterable[Feed]) -> None:
+        self._feeds = list(feeds)
+        self.rewind()
+
+    def get_next(self) -> Feed | None:
+        return next(self._left, None)
+
+    def get_first(self) -> Feed:
+        return self._feeds[0]
+
+    def rewind(self) -> None:
+        self._left = iter(self._feeds)
+
+
+def _collect_wide(self: calibrate.HistogramCollector, arrays: dict[str, list[np.ndarray]]) -> None:
+    """HistogramCollector.collect on f32 copies: numpy cannot split a float16 range in 2048 bins."""
+    wide = {name: [np.asarray(a, dtype=np.float32) for a in values] for name, values in arrays.items()}
+    self.collect_value(wide)
+
+
+def by_onnxruntime(source: Path, target: Path, kind: str, nodes: list[str], feeds: list[Feed]) -> None:
+    """QDQ format, symmetric; every other choice is the tool's default."""
+    if kind == "fp8":
+        types = QuantType.QFLOAT8E4M3FN
+        method = CalibrationMethod.Distribution  # the only one the tool allows for FP8
+    else:
+        types = QuantType.QInt8
+        method = CalibrationMethod.MinMax
+    with mock.patch.object(calibrate.HistogramCollector, "collect", _collect_wide):
+        quantize_static(
+            source, target, Feeds(feeds), quant_format=QuantFormat.QDQ, nodes_to_quantize=nodes,
+            activation_type=types, weight_type=types, calibrate_method=method,
+            extra_options={"ActivationSymmetric": True, "WeightSymmetric": True})
+
+
+def by_modelopt(source: Path, target: Path, kind: str, nodes: list[str], feeds: list[Feed],
+                precision: str) -> None:
+    """ModelOpt's ONNX route: max calibration, then the rest of the graph in `precision`."""
+    from modelopt.onnx.quantization import quantize  # slow to import, and not needed by every row
+
+    quantize(
+        str(source), quantize_mode=kind, calibration_method="max", calibration_eps=["cpu"],
+        calibration_data_reader=Feeds(feeds), op_types_to_quantize=["MatMul", "Gemm"],
+        nodes_to_quantize=nodes, high_precision_dtype=precision, disable_mha_qdq=True, passes=[],
+        output_path=str(target), log_level="ERROR")
+
+
+def quantize(model: onnx.ModelProto, tool: str, kind: str, precision: str, nodes: list[str],
+             feeds: list[Feed]) -> onnx.ModelProto:
+    """A copy of the model with Q/DQ around the named nodes."""
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder) / "source.onnx", Path(folder) / "target.onnx"
+        onnx.save_model(model, source)
+        if tool == "onnxruntime":
+            by_onnxruntime(source, target, kind, nodes, feeds)
+        else:
+            by_modelopt(source, target, kind, nodes, feeds, precision)
+        return onnx.load(target)
