@@ -5,8 +5,10 @@ from dataclasses import dataclass
 
 import torch
 import transformers
+from transformers.pytorch_utils import Conv1D
 
 LAYERS = 2
+WIDTH = 32
 VOCABULARY = 64
 POSITIONS = 40
 BATCH = 2
@@ -31,9 +33,25 @@ class Architecture:
     head_dim: int
 
 
+def _normal(layer: torch.nn.Module) -> torch.nn.Module:
+    torch.nn.init.normal_(layer.weight, std=0.2)
+    torch.nn.init.zeros_(layer.bias)
+    return layer
+
+
+def _set_head_dim(attention: torch.nn.Module, sizes: dict[str, int]) -> None:
+    """GPT-2 and BERT derive the head dim from the width, and a real head dim would make large files.
+    Heads wider than width / heads leave the exported graph as it is, but for its sizes."""
+    for name, size in sizes.items():
+        if not hasattr(attention, name):
+            raise AttributeError(f"{type(attention).__name__} has no {name}")
+        setattr(attention, name, size)
+    attention.scaling = 64**-0.5
+
+
 def _llama(attention: str) -> torch.nn.Module:
     config = transformers.LlamaConfig(
-        vocab_size=VOCABULARY, hidden_size=32, intermediate_size=48, num_hidden_layers=LAYERS,
+        vocab_size=VOCABULARY, hidden_size=WIDTH, intermediate_size=48, num_hidden_layers=LAYERS,
         num_attention_heads=4, num_key_value_heads=2, head_dim=64, max_position_embeddings=POSITIONS,
         initializer_range=0.2, use_cache=False, attn_implementation=attention)
     return transformers.LlamaForCausalLM(config)
@@ -41,7 +59,7 @@ def _llama(attention: str) -> torch.nn.Module:
 
 def _qwen2(attention: str) -> torch.nn.Module:
     config = transformers.Qwen2Config(
-        vocab_size=VOCABULARY, hidden_size=32, intermediate_size=48, num_hidden_layers=LAYERS,
+        vocab_size=VOCABULARY, hidden_size=WIDTH, intermediate_size=48, num_hidden_layers=LAYERS,
         num_attention_heads=2, num_key_value_heads=1, max_position_embeddings=POSITIONS,
         initializer_range=0.2, use_cache=False, attn_implementation=attention)
     config.head_dim = 128
@@ -49,30 +67,36 @@ def _qwen2(attention: str) -> torch.nn.Module:
 
 
 def _gpt2(attention: str) -> torch.nn.Module:
-    # GPT-2 ties the head dim to the width, so 64 costs a width of 128; one c_attn matrix serves
-    # both layers to keep the file small.
     config = transformers.GPT2Config(
-        vocab_size=VOCABULARY, n_positions=POSITIONS, n_embd=128, n_inner=32, n_layer=LAYERS, n_head=2,
-        initializer_range=0.1, use_cache=False, attn_implementation=attention)
+        vocab_size=VOCABULARY, n_positions=POSITIONS, n_embd=WIDTH, n_inner=48, n_layer=LAYERS, n_head=2,
+        initializer_range=0.2, use_cache=False, attn_implementation=attention)
     model = transformers.GPT2LMHeadModel(config)
-    first, second = model.transformer.h
-    second.attn.c_attn.weight = first.attn.c_attn.weight
+    for block in model.transformer.h:
+        _set_head_dim(block.attn, {"head_dim": 64, "split_size": 128})
+        block.attn.c_attn = _normal(Conv1D(3 * 128, WIDTH))
+        block.attn.c_proj = _normal(Conv1D(WIDTH, 128))
     return model
 
 
 def _bert(attention: str) -> torch.nn.Module:
-    # Head dim 32, as in the 12-head, 384-wide sentence encoders.
     config = transformers.BertConfig(
-        vocab_size=VOCABULARY, hidden_size=64, intermediate_size=32, num_hidden_layers=LAYERS,
-        num_attention_heads=2, max_position_embeddings=POSITIONS, initializer_range=0.15,
+        vocab_size=VOCABULARY, hidden_size=WIDTH, intermediate_size=48, num_hidden_layers=LAYERS,
+        num_attention_heads=2, max_position_embeddings=POSITIONS, initializer_range=0.2,
         attn_implementation=attention)
-    return transformers.BertModel(config, add_pooling_layer=False)
+    model = transformers.BertModel(config, add_pooling_layer=False)
+    for layer in model.encoder.layer:
+        core = layer.attention.self
+        _set_head_dim(core, {"attention_head_size": 64, "all_head_size": 128})
+        for name in ("query", "key", "value"):
+            setattr(core, name, _normal(torch.nn.Linear(WIDTH, 128)))
+        layer.attention.output.dense = _normal(torch.nn.Linear(128, WIDTH))
+    return model
 
 
 def _vit(attention: str) -> torch.nn.Module:
     config = transformers.ViTConfig(
-        hidden_size=48, intermediate_size=32, num_hidden_layers=LAYERS, num_attention_heads=2,
-        image_size=IMAGE, patch_size=PATCH, num_channels=1, initializer_range=0.15,
+        hidden_size=WIDTH, intermediate_size=48, num_hidden_layers=LAYERS, num_attention_heads=2,
+        image_size=IMAGE, patch_size=PATCH, num_channels=1, initializer_range=0.2,
         attn_implementation=attention)
     config.head_dim = 64
     return transformers.ViTModel(config, add_pooling_layer=False)
@@ -97,7 +121,7 @@ ARCHITECTURES: dict[str, Architecture] = {
     "llama": Architecture(_llama, _tokens, _TEXT, "logits", "self_attn.o_proj", 4, 2, 64),
     "qwen2": Architecture(_qwen2, _tokens, _TEXT, "logits", "self_attn.o_proj", 2, 1, 128),
     "gpt2": Architecture(_gpt2, _tokens, _TEXT, "logits", "attn.c_proj", 2, 2, 64),
-    "bert": Architecture(_bert, _tokens, _TEXT, "last_hidden_state", "attention.output.dense", 2, 2, 32),
+    "bert": Architecture(_bert, _tokens, _TEXT, "last_hidden_state", "attention.output.dense", 2, 2, 64),
     "vit": Architecture(_vit, _pixels, _PICTURE, "last_hidden_state", "attention.o_proj", 2, 2, 64),
 }
 

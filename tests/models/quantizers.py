@@ -4,8 +4,9 @@ Both are given the output projections only, so that the one Q/DQ pair in front o
 is the quantization of an attention's output.
 """
 
+import multiprocessing
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from unittest import mock
 
@@ -15,7 +16,6 @@ from onnxruntime.quantization import (
     CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, calibrate, quantize_static)
 
 Feed = dict[str, np.ndarray]
-Quantizer = Callable[[Path, Path, str, list[str], list[Feed]], None]
 
 
 class Feeds(CalibrationDataReader):
@@ -41,7 +41,20 @@ def _collect_wide(self: calibrate.HistogramCollector, arrays: dict[str, list[np.
     self.collect_value(wide)
 
 
-def by_onnxruntime(source: Path, target: Path, kind: str, nodes: list[str], feeds: list[Feed]) -> None:
+def _narrow_scales(path: Path) -> None:
+    """Make the f32 scales of a float16 model float16, as QuantizeLinear asks; they are f32 because
+    of the wide copies above."""
+    model = onnx.load(path)
+    scales = {n.input[1] for n in model.graph.node if n.op_type in {"QuantizeLinear", "DequantizeLinear"}}
+    for tensor in model.graph.initializer:
+        if tensor.name in scales and tensor.data_type == onnx.TensorProto.FLOAT:
+            narrow = onnx.numpy_helper.to_array(tensor).astype(np.float16)
+            tensor.CopyFrom(onnx.numpy_helper.from_array(narrow, tensor.name))
+    onnx.save_model(model, path)
+
+
+def by_onnxruntime(source: Path, target: Path, kind: str, nodes: list[str], feeds: list[Feed],
+                   precision: str) -> None:
     """QDQ format, symmetric; every other choice is the tool's default."""
     if kind == "fp8":
         types = QuantType.QFLOAT8E4M3FN
@@ -52,8 +65,10 @@ def by_onnxruntime(source: Path, target: Path, kind: str, nodes: list[str], feed
     with mock.patch.object(calibrate.HistogramCollector, "collect", _collect_wide):
         quantize_static(
             source, target, Feeds(feeds), quant_format=QuantFormat.QDQ, nodes_to_quantize=nodes,
-            activation_type=types, weight_type=types, calibrate_method=method,
+            op_types_to_quantize=["MatMul", "Gemm"], activation_type=types, weight_type=types, calibrate_method=method,
             extra_options={"ActivationSymmetric": True, "WeightSymmetric": True})
+    if precision == "fp16":
+        _narrow_scales(target)
 
 
 def by_modelopt(source: Path, target: Path, kind: str, nodes: list[str], feeds: list[Feed],
@@ -75,7 +90,9 @@ def quantize(model: onnx.ModelProto, tool: str, kind: str, precision: str, nodes
         source, target = Path(folder) / "source.onnx", Path(folder) / "target.onnx"
         onnx.save_model(model, source)
         if tool == "onnxruntime":
-            by_onnxruntime(source, target, kind, nodes, feeds)
+            by_onnxruntime(source, target, kind, nodes, feeds, precision)
         else:
-            by_modelopt(source, target, kind, nodes, feeds, precision)
+            # ModelOpt patches onnxruntime's quantizers for good, so it gets a process of its own.
+            with multiprocessing.get_context("spawn").Pool(1) as pool:
+                pool.apply(by_modelopt, (source, target, kind, nodes, feeds, precision))
         return onnx.load(target)
