@@ -6,7 +6,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-#define QN_PRINTF(format, first) __attribute__((format(printf, format, first)))
+#define QN_PRINTF(string, first) __attribute__((format(printf, string, first)))
 #define QN_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define QN_MIN(a, b) ((a) < (b) ? (a) : (b))
 #define QN_MAX(a, b) ((a) > (b) ? (a) : (b))
