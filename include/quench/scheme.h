@@ -56,16 +56,18 @@ typedef struct qn_scheme {
   int32_t axis;        // of channels or groups; for a tensor-wide scheme 0
 } qn_scheme;
 
-// The row's defaults: arithmetic divide, compute f32, no input rounding, saturating, axis -1, group 0.
+// The row's defaults: arithmetic divide, compute f32, no input rounding, saturating, group 0; axis -1 where
+// channels or groups have one, else 0.
 QN_API qn_scheme qn_scheme_of(qn_scheme_family family);
 QN_API const char *qn_scheme_family_name(qn_scheme_family family);
 QN_API const char *qn_scheme_family_doc(qn_scheme_family family);
 QN_API bool qn_scheme_equal(const qn_scheme *a, const qn_scheme *b);
 
-// Writes the text of a scheme, at most 128 bytes with the terminating zero.
-enum { QN_SCHEME_TEXT_MAX = 128 };
+// Writes the text of a scheme, at most 256 bytes with the terminating zero (every field deviating takes 200).
+enum { QN_SCHEME_TEXT_MAX = 256 };
 QN_API void qn_scheme_format(const qn_scheme *scheme, char out_text[QN_SCHEME_TEXT_MAX]);
-// Reads what qn_scheme_format writes. False if it is not a scheme; `out_scheme` is then untouched.
+// Reads what qn_scheme_format writes; fields may stand in any order, each once, with spaces between the words.
+// False if it is not a scheme; `out_scheme` is then untouched.
 QN_API bool qn_scheme_parse(const char *text, qn_scheme *out_scheme);
 
 #ifdef __cplusplus
