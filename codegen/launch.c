@@ -1,0 +1,128 @@
+// From the arguments of a launch to grid, block, shared memory and kernel parameters.
+
+#include "codegen/launch_priv.h"
+
+#include "ir/base_priv.h"
+
+enum { ROW_ALIGNMENT = 16 }; // bytes of one asynchronous copy
+
+static const char PLACE[] = "launch";
+
+static uint32_t element_bytes(qn_dtype dtype) { return qn_dtype_bits(dtype) / 8; }
+
+uint32_t qn_kernel_get_threads(const qn_kernel_spec *spec) {
+  qn_kernel_spec resolved = *spec;
+  qn_kernel_spec_resolve(&resolved);
+  return resolved.warps * 32;
+}
+
+// The q tile, then `stages` pairs of a k tile and a v tile. The output is staged where the q tile was.
+uint32_t qn_kernel_get_shared_bytes(const qn_kernel_spec *spec) {
+  qn_kernel_spec resolved = *spec;
+  qn_kernel_spec_resolve(&resolved);
+  uint32_t q = resolved.tile_q * resolved.head_dim;
+  uint32_t kv = resolved.tile_kv * (resolved.head_dim + resolved.v_head_dim);
+  return (q + resolved.stages * kv) * element_bytes(resolved.dtype);
+}
+
+static qn_status check_rows(qn_context *context, const qn_kernel_spec *spec, const char *name, qn_device_ptr base,
+                            const qn_strides *stride) {
+  int64_t bytes = element_bytes(spec->dtype);
+  const struct {
+    const char *axis;
+    int64_t stride;
+  } axes[] = { { "batch", stride->batch }, { "head", stride->head }, { "position", stride->position } };
+
+  if (base == 0) return qn_fail(context, QN_INVALID, PLACE, "%s is a null pointer", name);
+  if (base % ROW_ALIGNMENT != 0)
+    return qn_fail(context, QN_INVALID, PLACE, "%s must be aligned to %d bytes, its address is 0x%llx", name,
+                   ROW_ALIGNMENT, (unsigned long long)base);
+  for (size_t i = 0; i < QN_COUNT(axes); i++)
+    if (axes[i].stride % (ROW_ALIGNMENT / bytes) != 0)
+      return qn_fail(context, QN_INVALID, PLACE,
+                     "the %s stride of %s must be a multiple of %lld elements (%d bytes), found %lld", axes[i].axis,
+                     name, (long long)(ROW_ALIGNMENT / bytes), ROW_ALIGNMENT, (long long)axes[i].stride);
+  return QN_OK;
+}
+
+static qn_status check_aligned(qn_context *context, const char *name, qn_device_ptr ptr, uint32_t alignment) {
+  if (ptr % alignment == 0) return QN_OK;
+  return qn_fail(context, QN_INVALID, PLACE, "%s must be aligned to its elements of %u bytes, its address is 0x%llx",
+                 name, alignment, (unsigned long long)ptr);
+}
+
+// An operand is given exactly if the spec has it.
+static qn_status check_given(qn_context *context, const char *name, bool wanted, qn_device_ptr ptr) {
+  if (wanted == (ptr != 0)) return QN_OK;
+  return qn_fail(context, QN_INVALID, PLACE, wanted ? "the kernel reads %s, which is a null pointer"
+                                                    : "%s is given to a kernel that does not read it", name);
+}
+
+static qn_status check(qn_context *context, const qn_kernel_spec *spec, const qn_attention_args *args) {
+  bool fused = spec->output.family != QN_SCHEME_none;
+  qn_dtype out = fused ? (qn_dtype)spec->output.target : spec->out_dtype;
+  qn_dtype mask = spec->mask == QN_MASK_BOOLEAN ? QN_BOOL : spec->mask_dtype;
+
+  QN_TRY(check_rows(context, spec, "q", args->q, &args->q_stride));
+  if (args->kv_len > 0) {
+    QN_TRY(check_rows(context, spec, "k", args->k, &args->k_stride));
+    QN_TRY(check_rows(context, spec, "v", args->v, &args->v_stride));
+  }
+  QN_TRY(check_given(context, "out", true, args->out));
+  QN_TRY(check_aligned(context, "out", args->out, element_bytes(out)));
+  QN_TRY(check_given(context, "output_scale", fused, args->output_scale));
+  if (fused)
+    QN_TRY(check_aligned(context, "output_scale", args->output_scale,
+                         element_bytes((qn_dtype)spec->output.scale_dtype)));
+  if (args->kv_len > 0 || args->mask != 0)
+    QN_TRY(check_given(context, "mask", spec->mask != QN_MASK_NONE, args->mask));
+  if (args->mask != 0) QN_TRY(check_aligned(context, "mask", args->mask, element_bytes(mask)));
+  // Positions are compared as signed 32-bit numbers, tile ends included.
+  if (args->q_len > INT32_MAX / 2 || args->kv_len > INT32_MAX / 2)
+    return qn_fail(context, QN_LIMIT, PLACE, "q_len %u and kv_len %u must not exceed %d", args->q_len, args->kv_len,
+                   INT32_MAX / 2);
+  return QN_OK;
+}
+
+qn_status qn_launch_prepare(qn_context *context, const qn_kernel_spec *unresolved, const qn_attention_args *args,
+                            qn_launch *out_launch) {
+  qn_kernel_spec spec = *unresolved;
+  qn_kernel_spec_resolve(&spec);
+  *out_launch = (qn_launch){ .block = qn_kernel_get_threads(&spec), .shared_bytes = qn_kernel_get_shared_bytes(&spec) };
+  if (args->batch == 0 || args->q_len == 0) return QN_OK;
+  QN_TRY(check(context, &spec, args));
+
+  uint64_t q_tiles = ((uint64_t)args->q_len + spec.tile_q - 1) / spec.tile_q;
+  uint64_t rows = (uint64_t)args->batch * spec.heads;
+  if (rows > INT32_MAX || q_tiles * rows > INT32_MAX)
+    return qn_fail(context, QN_LIMIT, PLACE, "%u batches of %u heads and %llu query tiles are more than %d blocks",
+                   args->batch, spec.heads, (unsigned long long)q_tiles, INT32_MAX);
+  out_launch->grid = (uint32_t)(q_tiles * rows);
+  out_launch->params = (qn_launch_params){
+    .q = args->q,
+    .k = args->k,
+    .v = args->v,
+    .out = args->out,
+    .output_scale = args->output_scale,
+    .mask = args->mask,
+    .q_batch = args->q_stride.batch,
+    .q_head = args->q_stride.head,
+    .q_position = args->q_stride.position,
+    .k_batch = args->k_stride.batch,
+    .k_head = args->k_stride.head,
+    .k_position = args->k_stride.position,
+    .v_batch = args->v_stride.batch,
+    .v_head = args->v_stride.head,
+    .v_position = args->v_stride.position,
+    .out_batch = args->out_stride.batch,
+    .out_head = args->out_stride.head,
+    .out_position = args->out_stride.position,
+    .mask_batch = args->mask_batch_stride,
+    .mask_head = args->mask_head_stride,
+    .mask_q = args->mask_q_stride,
+    .mask_kv = args->mask_kv_stride,
+    .q_len = args->q_len,
+    .kv_len = args->kv_len,
+  };
+  return QN_OK;
+}

@@ -1,0 +1,65 @@
+// The contract between a generated kernel and whoever launches it: parameters, grid, block, shared memory.
+//
+// A kernel takes one parameter, by value: `struct qn_launch_params`. The list below is the only definition of
+// it; the host's struct is made from it here, and the device's by source.c, so the two cannot disagree. The
+// source needs no compile options but the architecture and `--std=c++17`.
+#ifndef QUENCH_CODEGEN_LAUNCH_PRIV_H
+#define QUENCH_CODEGEN_LAUNCH_PRIV_H
+
+#include <quench/runtime.h>
+
+// clang-format off
+// Device types are u64, i64, u32 of the same size. Ordered by size: no padding anywhere.
+//   host       device  field            what it is
+#define QN_LAUNCH_PARAM_MAP(X)                                                          \
+  X(uint64_t,   u64,    q,               "address of q[0,0,0,0]")                       \
+  X(uint64_t,   u64,    k,               "")                                            \
+  X(uint64_t,   u64,    v,               "")                                            \
+  X(uint64_t,   u64,    out,             "")                                            \
+  X(uint64_t,   u64,    output_scale,    "address of one element; 0 if unfused")        \
+  X(uint64_t,   u64,    mask,            "0 if there is none")                          \
+  X(int64_t,    i64,    q_batch,         "strides, in elements")                        \
+  X(int64_t,    i64,    q_head,          "")                                            \
+  X(int64_t,    i64,    q_position,      "")                                            \
+  X(int64_t,    i64,    k_batch,         "")                                            \
+  X(int64_t,    i64,    k_head,          "")                                            \
+  X(int64_t,    i64,    k_position,      "")                                            \
+  X(int64_t,    i64,    v_batch,         "")                                            \
+  X(int64_t,    i64,    v_head,          "")                                            \
+  X(int64_t,    i64,    v_position,      "")                                            \
+  X(int64_t,    i64,    out_batch,       "")                                            \
+  X(int64_t,    i64,    out_head,        "")                                            \
+  X(int64_t,    i64,    out_position,    "")                                            \
+  X(int64_t,    i64,    mask_batch,      "0 broadcasts")                                \
+  X(int64_t,    i64,    mask_head,       "")                                            \
+  X(int64_t,    i64,    mask_q,          "")                                            \
+  X(int64_t,    i64,    mask_kv,         "")                                            \
+  X(uint32_t,   u32,    q_len,           "positions of q")                              \
+  X(uint32_t,   u32,    kv_len,          "positions of k and v")
+// clang-format on
+
+typedef struct qn_launch_params {
+#define X(host, device, field, doc) host field;
+  QN_LAUNCH_PARAM_MAP(X)
+#undef X
+} qn_launch_params;
+_Static_assert(sizeof(qn_launch_params) == 22 * 8 + 2 * 4, "the device's struct has no padding");
+
+// One launch. The grid and the block have one dimension.
+typedef struct qn_launch {
+  uint32_t grid;         // blocks in x; 0: there is nothing to do, do not launch
+  uint32_t block;        // threads in x
+  uint32_t shared_bytes; // dynamic shared memory; above 48 KiB the kernel's attribute must be raised first
+  qn_launch_params params;
+} qn_launch;
+
+// Threads of a block and bytes of its dynamic shared memory; they depend on the spec alone.
+uint32_t qn_kernel_get_threads(const qn_kernel_spec *spec);
+uint32_t qn_kernel_get_shared_bytes(const qn_kernel_spec *spec);
+
+// Checks the arguments against the spec and lays out the launch. Errors: QN_INVALID naming the argument,
+// QN_LIMIT if the grid would exceed what CUDA allows.
+qn_status qn_launch_prepare(qn_context *context, const qn_kernel_spec *spec, const qn_attention_args *args,
+                            qn_launch *out_launch);
+
+#endif
