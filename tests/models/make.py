@@ -17,10 +17,10 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import numpy as np
 import onnx
-import onnxruntime
 import torch
 
 import architectures
+import oracle
 import quantizers
 from architectures import ARCHITECTURES
 from chains import Graph
@@ -140,23 +140,6 @@ def projections(model: onnx.ModelProto, suffix: str) -> list[str]:
     return [node.name for node in model.graph.node if node.op_type in {"MatMul", "Gemm"} and scoped(node)]
 
 
-def run(path: Path, feed: quantizers.Feed) -> tuple[dict[str, np.ndarray], str]:
-    """Outputs and who computed them: onnxruntime as written, no optimizations, one thread."""
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 4
-    try:
-        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    except Exception:  # a type the CPU provider has no kernels for: bf16
-        from onnx.reference import ReferenceEvaluator
-
-        evaluator = ReferenceEvaluator(str(path))
-        return dict(zip(evaluator.output_names, evaluator.run(None, feed), strict=True)), f"onnx {onnx.__version__}"
-    names = [output.name for output in session.get_outputs()]
-    return dict(zip(names, session.run(names, feed), strict=True)), f"onnxruntime {onnxruntime.__version__}"
-
-
 def save(model: onnx.ModelProto, row: Row, path: Path) -> None:
     if row.external:
         onnx.save_model(model, path, save_as_external_data=True, location="model.onnx.data", size_threshold=1024)
@@ -181,7 +164,7 @@ def make(row: Row, folder: Path) -> dict[str, object]:
     onnx.checker.check_model(home / "model.onnx", full_check=True)
     feed = as_feed(inputs(row.arch, SEED))
     feed = {i.name: feed[i.name] for i in model.graph.input}
-    outputs, oracle = run(home / "model.onnx", feed)
+    outputs, ran_by = oracle.run(home / "model.onnx", feed)
     for name, array in feed.items():
         np.save(home / f"input.{name}.npy", array)
     for name, array in outputs.items():
@@ -193,7 +176,7 @@ def make(row: Row, folder: Path) -> dict[str, object]:
         "layers": architectures.LAYERS, "heads": spec.heads, "kv_heads": spec.kv_heads,
         "head_dim": spec.head_dim, "static": row.static, "external_data": row.external,
         "attentions": len(graph.attentions()), "quantizes_after_attention": len(graph.quantized()),
-        "oracle": oracle, "inputs": list(feed), "outputs": list(outputs),
+        "oracle": ran_by, "inputs": list(feed), "outputs": list(outputs),
     }
 
 
