@@ -136,7 +136,7 @@ QN_API qn_status qn_type_write(const qn_graph *graph, qn_type type, const qn_wri
 // One attribute of a node to be made. The value follows the kind of the attribute in ops.def.
 typedef struct qn_attr {
   const char *name;
-  int64_t i;              // INT, BOOL, ENUM (the choice's index), DTYPE
+  int64_t i;              // INT, BOOL, ENUM (the choice's index), DTYPE; TENSOR without data: XXH3-64 of its bytes
   double f;               // FLOAT
   const char *text;       // ENUM by name (wins over `i`), STRING
   const int64_t *ints;    // INTS
