@@ -98,7 +98,7 @@ qn_status qn_fail_memory(qn_context *context) {
 }
 
 qn_status qn_fail_within(qn_context *context, qn_status status, const char *format, ...) {
-  char outer[PLACE_MAX], joined[2 * PLACE_MAX];
+  char outer[PLACE_MAX], joined[2 * PLACE_MAX + 4];
   va_list args;
   va_start(args, format);
   vsnprintf(outer, sizeof outer, format, args);
