@@ -8,7 +8,9 @@ enum { ROW_ALIGNMENT = 16 }; // bytes of one asynchronous copy
 
 static const char PLACE[] = "launch";
 
-static uint32_t element_bytes(qn_dtype dtype) { return qn_dtype_bits(dtype) / 8; }
+static uint32_t element_bytes(qn_dtype dtype) {
+  return qn_dtype_bits(dtype) / 8;
+}
 
 uint32_t qn_kernel_get_threads(const qn_kernel_spec *spec) {
   qn_kernel_spec resolved = *spec;
@@ -25,8 +27,8 @@ uint32_t qn_kernel_get_shared_bytes(const qn_kernel_spec *spec) {
   return (q + resolved.stages * kv) * element_bytes(resolved.dtype);
 }
 
-static qn_status check_rows(qn_context *context, const qn_kernel_spec *spec, const char *name, qn_device_ptr base,
-                            const qn_strides *stride) {
+static qn_status check_rows(qn_context *context, const qn_kernel_spec *spec, const char *name,
+                            qn_device_ptr base, const qn_strides *stride) {
   int64_t bytes = element_bytes(spec->dtype);
   const struct {
     const char *axis;
@@ -40,22 +42,26 @@ static qn_status check_rows(qn_context *context, const qn_kernel_spec *spec, con
   for (size_t i = 0; i < QN_COUNT(axes); i++)
     if (axes[i].stride % (ROW_ALIGNMENT / bytes) != 0)
       return qn_fail(context, QN_INVALID, PLACE,
-                     "the %s stride of %s must be a multiple of %lld elements (%d bytes), found %lld", axes[i].axis,
-                     name, (long long)(ROW_ALIGNMENT / bytes), ROW_ALIGNMENT, (long long)axes[i].stride);
+                     "the %s stride of %s must be a multiple of %lld elements (%d bytes), found %lld",
+                     axes[i].axis, name, (long long)(ROW_ALIGNMENT / bytes), ROW_ALIGNMENT,
+                     (long long)axes[i].stride);
   return QN_OK;
 }
 
 static qn_status check_aligned(qn_context *context, const char *name, qn_device_ptr ptr, uint32_t alignment) {
   if (ptr % alignment == 0) return QN_OK;
-  return qn_fail(context, QN_INVALID, PLACE, "%s must be aligned to its elements of %u bytes, its address is 0x%llx",
-                 name, alignment, (unsigned long long)ptr);
+  return qn_fail(context, QN_INVALID, PLACE,
+                 "%s must be aligned to its elements of %u bytes, its address is 0x%llx", name, alignment,
+                 (unsigned long long)ptr);
 }
 
 // An operand is given exactly if the spec has it.
 static qn_status check_given(qn_context *context, const char *name, bool wanted, qn_device_ptr ptr) {
   if (wanted == (ptr != 0)) return QN_OK;
-  return qn_fail(context, QN_INVALID, PLACE, wanted ? "the kernel reads %s, which is a null pointer"
-                                                    : "%s is given to a kernel that does not read it", name);
+  return qn_fail(context, QN_INVALID, PLACE,
+                 wanted ? "the kernel reads %s, which is a null pointer"
+                        : "%s is given to a kernel that does not read it",
+                 name);
 }
 
 static qn_status check(qn_context *context, const qn_kernel_spec *spec, const qn_attention_args *args) {
@@ -79,24 +85,26 @@ static qn_status check(qn_context *context, const qn_kernel_spec *spec, const qn
   if (args->mask != 0) QN_TRY(check_aligned(context, "mask", args->mask, element_bytes(mask)));
   // Positions are compared as signed 32-bit numbers, tile ends included.
   if (args->q_len > INT32_MAX / 2 || args->kv_len > INT32_MAX / 2)
-    return qn_fail(context, QN_LIMIT, PLACE, "q_len %u and kv_len %u must not exceed %d", args->q_len, args->kv_len,
-                   INT32_MAX / 2);
+    return qn_fail(context, QN_LIMIT, PLACE, "q_len %u and kv_len %u must not exceed %d", args->q_len,
+                   args->kv_len, INT32_MAX / 2);
   return QN_OK;
 }
 
-qn_status qn_launch_prepare(qn_context *context, const qn_kernel_spec *unresolved, const qn_attention_args *args,
-                            qn_launch *out_launch) {
+qn_status qn_launch_prepare(qn_context *context, const qn_kernel_spec *unresolved,
+                            const qn_attention_args *args, qn_launch *out_launch) {
   qn_kernel_spec spec = *unresolved;
   qn_kernel_spec_resolve(&spec);
-  *out_launch = (qn_launch){ .block = qn_kernel_get_threads(&spec), .shared_bytes = qn_kernel_get_shared_bytes(&spec) };
+  *out_launch =
+      (qn_launch){ .block = qn_kernel_get_threads(&spec), .shared_bytes = qn_kernel_get_shared_bytes(&spec) };
   if (args->batch == 0 || args->q_len == 0) return QN_OK;
   QN_TRY(check(context, &spec, args));
 
   uint64_t q_tiles = ((uint64_t)args->q_len + spec.tile_q - 1) / spec.tile_q;
   uint64_t rows = (uint64_t)args->batch * spec.heads;
   if (rows > INT32_MAX || q_tiles * rows > INT32_MAX)
-    return qn_fail(context, QN_LIMIT, PLACE, "%u batches of %u heads and %llu query tiles are more than %d blocks",
-                   args->batch, spec.heads, (unsigned long long)q_tiles, INT32_MAX);
+    return qn_fail(context, QN_LIMIT, PLACE,
+                   "%u batches of %u heads and %llu query tiles are more than %d blocks", args->batch,
+                   spec.heads, (unsigned long long)q_tiles, INT32_MAX);
   out_launch->grid = (uint32_t)(q_tiles * rows);
   out_launch->params = (qn_launch_params){
     .q = args->q,

@@ -1,0 +1,287 @@
+// The kernel spec: read from an attention node, completed, named.
+
+#include "codegen/spec_priv.h"
+
+#include "ir/base_priv.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <xxhash.h>
+
+// Operands and results of the row `attention` in ops.def.
+enum { IN_Q, IN_K, IN_V, IN_MASK, IN_PAST_KEY, IN_PAST_VALUE, IN_KV_LENGTHS, IN_OUTPUT_SCALE };
+enum { OUT_OUT, OUT_PRESENT_KEY, OUT_PRESENT_VALUE, OUT_SCORES };
+
+bool qn_refuse(qn_reason *reason, qn_why why, const char *expected, const char *found_format, ...) {
+  va_list list;
+  va_start(list, found_format);
+  reason->why = why;
+  snprintf(reason->expected, sizeof reason->expected, "%s", expected);
+  vsnprintf(reason->found, sizeof reason->found, found_format, list);
+  va_end(list);
+  return false;
+}
+
+// --- reading a node --------------------------------------------------------------------------------------
+
+static qn_type_info type_of(const qn_graph *graph, qn_value value) {
+  return qn_type_get_info(graph, qn_value_get_type(graph, value));
+}
+
+static bool is_used(const qn_graph *graph, qn_node node, uint32_t result) {
+  if (result >= qn_node_get_result_count(graph, node)) return false;
+  qn_value value = qn_node_get_result(graph, node, result);
+  return value != QN_NONE &&
+         (qn_value_get_first_use(graph, value) != QN_NONE || qn_value_is_output(graph, value));
+}
+
+// The dim of one axis as a number that fits a spec.
+static bool read_dim(const qn_graph *graph, const char *operand, const char *what, qn_dim dim,
+                     uint32_t *out_value, qn_reason *reason) {
+  int64_t value;
+  if (qn_dim_is_const(graph, dim, &value) && value >= 0 && value <= INT32_MAX) {
+    *out_value = (uint32_t)value;
+    return true;
+  }
+  char text[96];
+  qn_buf buf = QN_BUF(qn_graph_get_context(graph));
+  qn_writer writer = qn_buf_writer(&buf);
+  bool written = qn_dim_write(graph, dim, &writer) == QN_OK && buf.text != NULL;
+  snprintf(text, sizeof text, "%s", written ? buf.text : "?");
+  qn_buf_free(&buf);
+  return qn_refuse(reason, QN_WHY_unknown_shape, "a constant number of heads and head_dim", "%s of %s is %.60s",
+                   what, operand, text);
+}
+
+// Heads and head_dim of q, k or v. In the layout bsm the head count is the node's attribute.
+static bool read_operand(const qn_graph *graph, qn_node node, uint32_t index, qn_layout layout, int64_t heads,
+                         uint32_t *out_heads, uint32_t *out_head_dim, qn_reason *reason) {
+  const char *name = qn_op_get_info(QN_OP_attention)->operands[index];
+  qn_type_info type = type_of(graph, qn_node_get_operand(graph, node, index));
+  int rank = layout == QN_LAYOUT_BSM ? 3 : 4;
+
+  if (type.rank == QN_RANK_UNKNOWN)
+    return qn_refuse(reason, QN_WHY_unknown_shape, "operands of known rank", "%s of unknown rank", name);
+  if (type.rank != rank)
+    return qn_refuse(reason, QN_WHY_layout, "operands of the rank of their layout", "%s of rank %d", name,
+                     type.rank);
+  if (!read_dim(graph, name, layout == QN_LAYOUT_BSM ? "heads * head_dim" : "head_dim", type.dims[rank - 1],
+                out_head_dim, reason))
+    return false;
+  if (layout != QN_LAYOUT_BSM)
+    return read_dim(graph, name, "heads", type.dims[layout == QN_LAYOUT_BHSD ? 1 : 2], out_heads, reason);
+  if (heads <= 0 || heads > INT32_MAX || *out_head_dim % heads != 0)
+    return qn_refuse(reason, QN_WHY_layout, "heads that divide the last axis",
+                     "%s with %lld heads on an axis of %u", name, (long long)heads, *out_head_dim);
+  *out_heads = (uint32_t)heads;
+  *out_head_dim /= (uint32_t)heads;
+  return true;
+}
+
+static bool read_shapes(const qn_graph *graph, qn_node node, qn_kernel_spec *spec, qn_reason *reason) {
+  qn_layout q_layout = (qn_layout)qn_node_get_int(graph, node, "q_layout");
+  qn_layout kv_layout = (qn_layout)qn_node_get_int(graph, node, "kv_layout");
+  int64_t heads = qn_node_get_int(graph, node, "heads"), kv_heads = qn_node_get_int(graph, node, "kv_heads");
+  uint32_t k_head_dim = 0, v_heads = 0;
+
+  if (!read_operand(graph, node, IN_Q, q_layout, heads, &spec->heads, &spec->head_dim, reason) ||
+      !read_operand(graph, node, IN_K, kv_layout, kv_heads, &spec->kv_heads, &k_head_dim, reason) ||
+      !read_operand(graph, node, IN_V, kv_layout, kv_heads, &v_heads, &spec->v_head_dim, reason))
+    return false;
+  if (k_head_dim != spec->head_dim)
+    return qn_refuse(reason, QN_WHY_head_dim, "one head_dim for q and k", "%u in q, %u in k", spec->head_dim,
+                     k_head_dim);
+  if (v_heads != spec->kv_heads)
+    return qn_refuse(reason, QN_WHY_head_count, "as many heads in k as in v", "%u in k, %u in v",
+                     spec->kv_heads, v_heads);
+  return true;
+}
+
+static bool read_dtypes(const qn_graph *graph, qn_node node, qn_kernel_spec *spec, qn_reason *reason) {
+  qn_dtype softmax_type = (qn_dtype)qn_node_get_int(graph, node, "softmax_type");
+  qn_dtype out_type = (qn_dtype)qn_node_get_int(graph, node, "out_type");
+
+  spec->dtype = type_of(graph, qn_node_get_operand(graph, node, IN_Q)).dtype;
+  for (uint32_t i = IN_K; i <= IN_V; i++) {
+    qn_dtype dtype = type_of(graph, qn_node_get_operand(graph, node, i)).dtype;
+    if (dtype != spec->dtype)
+      return qn_refuse(reason, QN_WHY_dtype, "one element type for q, k and v", "q in %s, %s in %s",
+                       qn_dtype_name(spec->dtype), qn_op_get_info(QN_OP_attention)->operands[i],
+                       qn_dtype_name(dtype));
+  }
+  spec->out_dtype = out_type == QN_ANY ? spec->dtype : out_type;
+  if (softmax_type != QN_ANY && softmax_type != QN_F32)
+    return qn_refuse(reason, QN_WHY_softmax_type, "f32", "%s", qn_dtype_name(softmax_type));
+  return true;
+}
+
+static bool read_mask(const qn_graph *graph, qn_node node, qn_kernel_spec *spec, qn_reason *reason) {
+  qn_value mask = qn_node_get_operand(graph, node, IN_MASK);
+  if (mask == QN_NONE) return true;
+  qn_type_info type = type_of(graph, mask);
+  if (type.rank == QN_RANK_UNKNOWN)
+    return qn_refuse(reason, QN_WHY_mask_shape, "a mask of known rank", "a mask of unknown rank");
+  if (type.dtype != QN_BOOL && !qn_dtype_is_float(type.dtype))
+    return qn_refuse(reason, QN_WHY_mask_type, "a boolean or floating-point mask", "%s",
+                     qn_dtype_name(type.dtype));
+  spec->mask = type.dtype == QN_BOOL ? QN_MASK_BOOLEAN : QN_MASK_ADDITIVE;
+  spec->mask_dtype = type.dtype == QN_BOOL ? QN_ANY : type.dtype;
+  return true;
+}
+
+static bool read_cache(const qn_graph *graph, qn_node node, qn_reason *reason) {
+  for (uint32_t i = IN_PAST_KEY; i <= IN_KV_LENGTHS; i++)
+    if (qn_node_get_operand(graph, node, i) != QN_NONE)
+      return qn_refuse(reason, QN_WHY_kv_cache, "no cache operands", "%s",
+                       qn_op_get_info(QN_OP_attention)->operands[i]);
+  if (is_used(graph, node, OUT_PRESENT_KEY) || is_used(graph, node, OUT_PRESENT_VALUE))
+    return qn_refuse(reason, QN_WHY_kv_cache, "no cache results", "present_key or present_value is used");
+  if (is_used(graph, node, OUT_SCORES))
+    return qn_refuse(reason, QN_WHY_extra_result, "no result but out", "scores is used");
+  return true;
+}
+
+static bool read_output(const qn_graph *graph, qn_node node, qn_kernel_spec *spec, qn_reason *reason) {
+  spec->output = qn_node_get_scheme(graph, node, "output");
+  spec->numerics = (qn_numerics)qn_node_get_int(graph, node, "numerics");
+  qn_value scale = qn_node_get_operand(graph, node, IN_OUTPUT_SCALE);
+  if (spec->output.family == QN_SCHEME_none || scale == QN_NONE) return true;
+  qn_type_info type = type_of(graph, scale);
+  if (type.dtype != spec->output.scale_dtype)
+    return qn_refuse(reason, QN_WHY_scale_type, "output_scale in the element type that the scheme says",
+                     "%s, not %s", qn_dtype_name(type.dtype),
+                     qn_dtype_name((qn_dtype)spec->output.scale_dtype));
+  for (int32_t i = 0; i < type.rank; i++) {
+    int64_t dim;
+    if (!qn_dim_is_const(graph, type.dims[i], &dim) || dim != 1)
+      return qn_refuse(reason, QN_WHY_scale_length, "output_scale of one element", "more than one, or unknown");
+  }
+  return true;
+}
+
+// Reads what the node says, supported or not. False only where a spec cannot say it.
+static bool read_node(const qn_graph *graph, qn_node node, qn_target target, qn_kernel_spec *spec,
+                      qn_reason *reason) {
+  *spec = (qn_kernel_spec){
+    .target = target,
+    .schedule = QN_SCHEDULE_mma,
+    .causal = (qn_causal)qn_node_get_int(graph, node, "causal"),
+    .window_left = (int32_t)QN_MAX(-1, QN_MIN(INT32_MAX, qn_node_get_int(graph, node, "window_left"))),
+    .window_right = (int32_t)QN_MAX(-1, QN_MIN(INT32_MAX, qn_node_get_int(graph, node, "window_right"))),
+    .scale = (float)qn_node_get_float(graph, node, "scale"),
+    .softcap = (float)qn_node_get_float(graph, node, "softcap"),
+  };
+  *reason = (qn_reason){ .why = QN_WHY_none };
+  return read_dtypes(graph, node, spec, reason) && read_shapes(graph, node, spec, reason) &&
+         read_mask(graph, node, spec, reason) && read_cache(graph, node, reason) &&
+         read_output(graph, node, spec, reason);
+}
+
+qn_status qn_kernel_spec_from_node(const qn_graph *graph, qn_node attention, qn_target target,
+                                   qn_kernel_spec *out_spec, qn_reason *out_reason) {
+  qn_context *context = qn_graph_get_context(graph);
+  qn_reason reason = { .why = QN_WHY_none };
+  bool ok = false;
+
+  if (qn_node_get_op(graph, attention) != QN_OP_attention)
+    qn_refuse(&reason, QN_WHY_op, "a node of attention", "node %u is another operation", attention);
+  else
+    ok = read_node(graph, attention, target, out_spec, &reason) && qn_target_supports(out_spec, &reason);
+  if (out_reason != NULL) *out_reason = reason;
+  if (ok) return QN_OK;
+  qn_str name = qn_node_get_name(graph, attention);
+  return qn_fail(context, QN_UNSUPPORTED, name.length > 0 ? name.text : NULL, "%s: expected %s, found %s",
+                 qn_why_sentence(reason.why), reason.expected, reason.found);
+}
+
+// --- legality --------------------------------------------------------------------------------------------
+
+static bool target_fuses(const void *user, const qn_graph *graph, qn_node attention, const qn_scheme *output,
+                         qn_reason *out_reason) {
+  const qn_target *target = user;
+  qn_kernel_spec spec;
+  if (!read_node(graph, attention, *target, &spec, out_reason)) return false;
+  spec.output = *output;
+  return qn_target_supports(&spec, out_reason);
+}
+
+qn_legality qn_legality_of_target(const qn_target *target) {
+  return (qn_legality){ .fuses = target_fuses, .user = target };
+}
+
+// --- completing and naming -------------------------------------------------------------------------------
+
+void qn_kernel_spec_resolve(qn_kernel_spec *spec) {
+  qn_tiles tiles = { 0 };
+  if ((unsigned)spec->target < QN_TARGET_COUNT)
+    tiles = qn_schedule_get_tiles(spec->schedule, qn_dtype_bits(spec->dtype) / 8, spec->head_dim, spec->target);
+  if (spec->tile_q == 0) spec->tile_q = tiles.tile_q;
+  if (spec->tile_kv == 0) spec->tile_kv = tiles.tile_kv;
+  if (spec->warps == 0) spec->warps = tiles.warps;
+  if (spec->stages == 0) spec->stages = tiles.stages;
+  if (spec->scale == 0 && spec->head_dim > 0) spec->scale = (float)(1 / sqrt((double)spec->head_dim));
+}
+
+// A growing name in a fixed space that any name fits in.
+typedef struct name_text {
+  char text[256];
+  size_t length;
+} name_text;
+
+static void append(name_text *name, const char *format, ...) QN_PRINTF(2, 3);
+static void append(name_text *name, const char *format, ...) {
+  va_list list;
+  va_start(list, format);
+  int length = vsnprintf(name->text + name->length, sizeof name->text - name->length, format, list);
+  va_end(list);
+  name->length = QN_MIN(name->length + (size_t)length, sizeof name->text - 1);
+}
+
+static void append_output(name_text *name, const qn_kernel_spec *spec) {
+  static const char *const ARITHMETIC[] = { "", "_reciprocal", "_multiply" };
+  const qn_scheme *scheme = &spec->output;
+  const qn_scheme plain = qn_scheme_of((qn_scheme_family)scheme->family);
+
+  if (scheme->family == QN_SCHEME_none) return;
+  append(name, "_%s", qn_scheme_family_name((qn_scheme_family)scheme->family));
+  if (scheme->target != plain.target) append(name, "_%s", qn_dtype_name((qn_dtype)scheme->target));
+  if (scheme->arithmetic < QN_COUNT(ARITHMETIC)) append(name, "%s", ARITHMETIC[scheme->arithmetic]);
+  if (scheme->scale_dtype != plain.scale_dtype)
+    append(name, "_s%s", qn_dtype_name((qn_dtype)scheme->scale_dtype));
+  if (scheme->compute != plain.compute) append(name, "_c%s", qn_dtype_name((qn_dtype)scheme->compute));
+  if (scheme->round_input != plain.round_input)
+    append(name, "_r%s", qn_dtype_name((qn_dtype)scheme->round_input));
+  if (spec->numerics == QN_DIRECT) append(name, "_direct");
+}
+
+void qn_kernel_format_name(const qn_kernel_spec *spec, char out_name[128]) {
+  static const char *const CAUSAL[] = { "", "_causal", "_causal_bottom_right" };
+  enum { NAME_MAX_LENGTH = 127, HASH_LENGTH = 17 };
+  qn_kernel_spec r = *spec, chosen = *spec;
+  name_text name = { .length = 0 };
+  uint32_t scale_bits;
+
+  chosen.tile_q = chosen.tile_kv = chosen.warps = chosen.stages = 0;
+  chosen.scale = 0;
+  qn_kernel_spec_resolve(&r);
+  qn_kernel_spec_resolve(&chosen);
+  append(&name, "qn_attention_mma_%s", qn_dtype_name(r.dtype));
+  if (r.dtype == QN_F32 && r.f32_mode == QN_F32_TF32) append(&name, "_tf32");
+  append(&name, "_d%u_h%u", r.head_dim, r.heads);
+  if (r.kv_heads != r.heads) append(&name, "_%u", r.kv_heads);
+  if ((unsigned)r.causal < QN_COUNT(CAUSAL)) append(&name, "%s", CAUSAL[r.causal]);
+  if (r.mask == QN_MASK_BOOLEAN) append(&name, "_mask_bool");
+  if (r.mask == QN_MASK_ADDITIVE) append(&name, "_mask_%s", qn_dtype_name(r.mask_dtype));
+  append_output(&name, &r);
+  memcpy(&scale_bits, &r.scale, sizeof scale_bits);
+  if (r.scale != chosen.scale) append(&name, "_scale%08x", scale_bits);
+  if (r.tile_q != chosen.tile_q || r.tile_kv != chosen.tile_kv || r.warps != chosen.warps ||
+      r.stages != chosen.stages)
+    append(&name, "_q%u_kv%u_w%u_s%u", r.tile_q, r.tile_kv, r.warps, r.stages);
+
+  if (name.length <= NAME_MAX_LENGTH)
+    snprintf(out_name, 128, "%.127s", name.text);
+  else
+    snprintf(out_name, 128, "%.*s_%016llx", NAME_MAX_LENGTH - HASH_LENGTH, name.text,
+             (unsigned long long)XXH3_64bits(name.text, name.length));
+}

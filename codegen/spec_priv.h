@@ -1,0 +1,34 @@
+// Inside of codegen: what chips can do, and which tiles a schedule takes on them.
+#ifndef QUENCH_CODEGEN_SPEC_PRIV_H
+#define QUENCH_CODEGEN_SPEC_PRIV_H
+
+#include <quench/kernel.h>
+
+#include "ir/base_priv.h"
+
+// Fills the reason and returns false: `return qn_refuse(reason, QN_WHY_window, "no window", "%d", left)`.
+bool qn_refuse(qn_reason *reason, qn_why why, const char *expected, const char *found_format, ...)
+    QN_PRINTF(4, 5);
+
+// What of a chip decides the text of a kernel. mma.sync for f16, bf16 and tf32, ldmatrix and cp.async are
+// common to all targets.
+typedef struct qn_target_info {
+  uint32_t sm;
+  bool fp8_cvt;          // cvt.rn.satfinite.{e4m3x2,e5m2x2}.f32; without it the codecs of quant/ do the work
+  uint32_t shared_block; // bytes of shared memory that one block may ask for
+  uint32_t shared_sm;    // bytes that the blocks of one multiprocessor share
+} qn_target_info;
+
+// `target` must be below QN_TARGET_COUNT.
+const qn_target_info *qn_target_get_info(qn_target target);
+
+// Tile sizes of a schedule. Every warp owns tile_q / warps rows of q: 16 or 32.
+typedef struct qn_tiles {
+  uint32_t tile_q, tile_kv, warps, stages;
+} qn_tiles;
+
+// The tiles for an element size, head_dim and chip; all zero where no row fits.
+qn_tiles qn_schedule_get_tiles(qn_schedule schedule, uint32_t element_bytes, uint32_t head_dim,
+                               qn_target target);
+
+#endif

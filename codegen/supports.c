@@ -1,0 +1,185 @@
+// What kernels are generated for: a list of small checks, each with the code and the words of its refusal.
+
+#include "codegen/launch_priv.h"
+#include "codegen/spec_priv.h"
+
+#include "ir/base_priv.h"
+
+#include <math.h>
+
+static bool is_one_of(qn_dtype dtype, qn_dtype a, qn_dtype b, qn_dtype c) {
+  return dtype == a || dtype == b || dtype == c;
+}
+
+static bool refuse_scheme(qn_reason *reason, qn_why why, const char *expected, const qn_scheme *scheme) {
+  char text[QN_SCHEME_TEXT_MAX];
+  qn_scheme_format(scheme, text);
+  return qn_refuse(reason, why, expected, "%s", text);
+}
+
+static bool check_target(const qn_kernel_spec *spec, qn_reason *reason) {
+  if ((unsigned)spec->target < QN_TARGET_COUNT) return true;
+  return qn_refuse(reason, QN_WHY_target, "a target of `quench compile --help`", "target number %d",
+                   (int)spec->target);
+}
+
+static bool check_dtype(const qn_kernel_spec *spec, qn_reason *reason) {
+  if (is_one_of(spec->dtype, QN_F16, QN_BF16, QN_F32)) return true;
+  return qn_refuse(reason, QN_WHY_dtype, "q, k and v in f16, bf16 or f32", "%s", qn_dtype_name(spec->dtype));
+}
+
+static bool check_out_dtype(const qn_kernel_spec *spec, qn_reason *reason) {
+  if (spec->out_dtype == spec->dtype) return true;
+  return qn_refuse(reason, QN_WHY_dtype, "an output of the element type of q", "%s from q in %s",
+                   qn_dtype_name(spec->out_dtype), qn_dtype_name(spec->dtype));
+}
+
+static bool check_head_dim(const qn_kernel_spec *spec, qn_reason *reason) {
+  if (spec->head_dim == spec->v_head_dim && (spec->head_dim == 64 || spec->head_dim == 128)) return true;
+  return qn_refuse(reason, QN_WHY_head_dim, "head_dim 64 or 128, the same for q, k and v",
+                   "head_dim %u, v_head_dim %u", spec->head_dim, spec->v_head_dim);
+}
+
+static bool check_heads(const qn_kernel_spec *spec, qn_reason *reason) {
+  if (spec->heads > 0 && spec->kv_heads > 0 && spec->heads % spec->kv_heads == 0) return true;
+  return qn_refuse(reason, QN_WHY_head_count, "heads a positive multiple of kv_heads", "heads %u, kv_heads %u",
+                   spec->heads, spec->kv_heads);
+}
+
+static bool check_causal(const qn_kernel_spec *spec, qn_reason *reason) {
+  if ((unsigned)spec->causal <= QN_CAUSAL_BOTTOM_RIGHT) return true;
+  return qn_refuse(reason, QN_WHY_causal, "causal none, top_left or bottom_right", "alignment number %d",
+                   (int)spec->causal);
+}
+
+static bool check_window(const qn_kernel_spec *spec, qn_reason *reason) {
+  if (spec->window_left == -1 && spec->window_right == -1) return true;
+  return qn_refuse(reason, QN_WHY_window, "no window (window_left -1, window_right -1)",
+                   "window_left %d, window_right %d", spec->window_left, spec->window_right);
+}
+
+static bool check_softcap(const qn_kernel_spec *spec, qn_reason *reason) {
+  if (spec->softcap == 0) return true;
+  return qn_refuse(reason, QN_WHY_softcap, "softcap 0", "softcap %g", (double)spec->softcap);
+}
+
+static bool check_scale(const qn_kernel_spec *spec, qn_reason *reason) {
+  if (isfinite(spec->scale)) return true;
+  return qn_refuse(reason, QN_WHY_attribute, "a finite scale", "scale %g", (double)spec->scale);
+}
+
+static bool check_mask(const qn_kernel_spec *spec, qn_reason *reason) {
+  if ((unsigned)spec->mask <= QN_MASK_BOOLEAN) return true;
+  return qn_refuse(reason, QN_WHY_mask, "a mask that is added, or boolean", "mask kind number %d",
+                   (int)spec->mask);
+}
+
+static bool check_mask_dtype(const qn_kernel_spec *spec, qn_reason *reason) {
+  if (spec->mask != QN_MASK_ADDITIVE || spec->mask_dtype == spec->dtype || spec->mask_dtype == QN_F32)
+    return true;
+  return qn_refuse(reason, QN_WHY_mask_type, "a mask in f32 or in the element type of q", "%s with q in %s",
+                   qn_dtype_name(spec->mask_dtype), qn_dtype_name(spec->dtype));
+}
+
+static bool check_output_dynamic(const qn_kernel_spec *spec, qn_reason *reason) {
+  if (!spec->output.dynamic) return true;
+  return refuse_scheme(reason, QN_WHY_dynamic_scale, "a scale that is known before the run", &spec->output);
+}
+
+static bool check_output(const qn_kernel_spec *spec, qn_reason *reason) {
+  const qn_scheme *scheme = &spec->output;
+  if (scheme->family == QN_SCHEME_none) return true;
+  if (scheme->family == QN_SCHEME_fp8_static && (scheme->target == QN_E4M3 || scheme->target == QN_E5M2))
+    return true;
+  return refuse_scheme(reason, QN_WHY_scheme, "none, or fp8_static to e4m3 or e5m2", scheme);
+}
+
+static bool check_output_granularity(const qn_kernel_spec *spec, qn_reason *reason) {
+  if (spec->output.granularity == QN_PER_TENSOR) return true;
+  return refuse_scheme(reason, QN_WHY_granularity, "one scale for the tensor", &spec->output);
+}
+
+static bool check_output_scale(const qn_kernel_spec *spec, qn_reason *reason) {
+  if (spec->output.family == QN_SCHEME_none) return true;
+  if (is_one_of((qn_dtype)spec->output.scale_dtype, QN_F32, QN_F16, QN_BF16)) return true;
+  return qn_refuse(reason, QN_WHY_scale_type, "a scale in f32, f16 or bf16", "%s",
+                   qn_dtype_name((qn_dtype)spec->output.scale_dtype));
+}
+
+static bool check_output_zero_point(const qn_kernel_spec *spec, qn_reason *reason) {
+  if (!spec->output.zero_point) return true;
+  return refuse_scheme(reason, QN_WHY_zero_point, "no zero point", &spec->output);
+}
+
+static bool check_output_saturates(const qn_kernel_spec *spec, qn_reason *reason) {
+  if (spec->output.family == QN_SCHEME_none || spec->output.saturate) return true;
+  return refuse_scheme(reason, QN_WHY_not_saturating, "codes that saturate", &spec->output);
+}
+
+static bool check_output_rounding(const qn_kernel_spec *spec, qn_reason *reason) {
+  const qn_scheme *scheme = &spec->output;
+  if (scheme->family == QN_SCHEME_none) return true;
+  bool rounds_input = scheme->round_input != QN_ANY;
+  if (is_one_of((qn_dtype)scheme->compute, QN_F32, QN_F16, QN_BF16) &&
+      (!rounds_input || is_one_of((qn_dtype)scheme->round_input, QN_F32, QN_F16, QN_BF16)) &&
+      scheme->arithmetic <= QN_MULTIPLY)
+    return true;
+  return refuse_scheme(reason, QN_WHY_scheme, "rounding to f32, f16 or bf16 before the code", scheme);
+}
+
+static bool check_f32_mode(const qn_kernel_spec *spec, qn_reason *reason) {
+  if ((unsigned)spec->f32_mode <= QN_F32_TF32) return true;
+  return qn_refuse(reason, QN_WHY_attribute, "f32 products as tf32x3 or tf32", "mode number %d",
+                   (int)spec->f32_mode);
+}
+
+static bool check_tiles(const qn_kernel_spec *spec, qn_reason *reason) {
+  qn_kernel_spec r = *spec;
+  if (r.schedule != QN_SCHEDULE_mma)
+    return qn_refuse(reason, QN_WHY_attribute, "the schedule mma", "number %d", (int)r.schedule);
+  qn_kernel_spec_resolve(&r);
+  bool rows_fit = r.warps >= 1 && r.warps <= 8 && (r.tile_q == r.warps * 16 || r.tile_q == r.warps * 32);
+  bool kv_fits = r.tile_kv >= 16 && r.tile_kv <= 128 && r.tile_kv % 16 == 0;
+  if (!rows_fit || !kv_fits || r.stages < 2 || r.stages > 4)
+    return qn_refuse(reason, QN_WHY_attribute,
+                     "1..8 warps of 16 or 32 rows, tile_kv 16, 32, .. 128, 2..4 stages",
+                     "tile_q %u, tile_kv %u, %u warps, %u stages", r.tile_q, r.tile_kv, r.warps, r.stages);
+  uint32_t shared = qn_kernel_get_shared_bytes(&r), limit = qn_target_get_info(r.target)->shared_block;
+  if (shared <= limit) return true;
+  return qn_refuse(reason, QN_WHY_attribute, "tiles that fit the shared memory of a block",
+                   "%u bytes of %u on %s", shared, limit, qn_target_name(r.target));
+}
+
+// In the order in which a person would ask; the first refusal is the answer.
+static bool (*const CHECKS[])(const qn_kernel_spec *spec, qn_reason *reason) = {
+  check_target,
+  check_dtype,
+  check_out_dtype,
+  check_head_dim,
+  check_heads,
+  check_causal,
+  check_window,
+  check_softcap,
+  check_mask,
+  check_mask_dtype,
+  check_scale,
+  check_output_dynamic,
+  check_output,
+  check_output_granularity,
+  check_output_scale,
+  check_output_zero_point,
+  check_output_saturates,
+  check_output_rounding,
+  check_f32_mode,
+  check_tiles,
+};
+
+bool qn_target_supports(const qn_kernel_spec *spec, qn_reason *out_reason) {
+  qn_reason unused;
+  qn_reason *reason = out_reason != NULL ? out_reason : &unused;
+
+  *reason = (qn_reason){ .why = QN_WHY_none };
+  for (size_t i = 0; i < QN_COUNT(CHECKS); i++)
+    if (!CHECKS[i](spec, reason)) return false;
+  return true;
+}
