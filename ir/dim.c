@@ -5,6 +5,7 @@
 // The order never looks at indices, so a graph and its reread text agree. A result that would overflow int64 or
 // grow past the limits below becomes a fresh symbol: nothing is known of it, and nothing wrong is claimed.
 #include "ir/graph_priv.h"
+#include "ir/lex_priv.h"
 
 #include <stdio.h>
 #include <xxhash.h>
@@ -354,34 +355,29 @@ bool qn_dim_evaluate(const qn_graph *graph, qn_dim dim, qn_dim_lookup_fn lookup,
   return true;
 }
 
-static bool plain_symbol(qn_str name) {
-  if (name.length == 0) return false;
-  for (size_t i = 0; i < name.length; i++) {
-    char c = name.text[i];
-    bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
-    bool later = (c >= '0' && c <= '9') || c == '.';
-    if (!letter && !(i > 0 && later) && !(i == 0 && c == '?')) return false;
-  }
-  return !(name.length == 8 && memcmp(name.text, "ceil_div", 8) == 0);
+// `?7` stands as it is; every other symbol is written like any name.
+static bool is_unknown(qn_str name) {
+  if (name.length < 2 || name.text[0] != '?') return false;
+  for (size_t i = 1; i < name.length; i++)
+    if (name.text[i] < '0' || name.text[i] > '9') return false;
+  return true;
 }
 
-static qn_status write_symbol(qn_str name, const qn_writer *writer) {
-  if (plain_symbol(name)) return writer->write(writer->user, name.text, name.length);
-  QN_TRY(qn_write(writer, "\""));
-  for (size_t i = 0; i < name.length; i++) {
-    unsigned char c = (unsigned char)name.text[i];
-    if (c == '"' || c == '\\') QN_TRY(qn_writef(writer, "\\%c", c));
-    else if (c < 0x20 || c == 0x7f) QN_TRY(qn_writef(writer, "\\x%02x", c));
-    else QN_TRY(qn_writef(writer, "%c", c));
-  }
-  return qn_write(writer, "\"");
+static qn_status write_symbol(const qn_graph *graph, qn_str name, const qn_writer *writer) {
+  if (is_unknown(name) || qn_name_is_plain(name.text, name.length))
+    return writer->write(writer->user, name.text, name.length);
+  qn_buf buf = QN_BUF(graph->context);
+  qn_buf_quoted(&buf, name.text, name.length);
+  qn_status status = buf.status == QN_OK ? writer->write(writer->user, buf.text, buf.length) : buf.status;
+  qn_buf_free(&buf);
+  return status;
 }
 
 qn_status qn_dim_write(const qn_graph *graph, qn_dim dim, const qn_writer *writer) {
   int64_t value;
   if (qn_dim_is_const(graph, dim, &value)) return qn_writef(writer, "%lld", (long long)value);
   const qn_dim_entry *entry = entry_of(graph, dim);
-  if (entry->kind == QN_DIM_SYMBOL) return write_symbol(qn_string_get(graph, (uint32_t)entry->words[0]), writer);
+  if (entry->kind == QN_DIM_SYMBOL) return write_symbol(graph, qn_string_get(graph, (uint32_t)entry->words[0]), writer);
   if (entry->kind == QN_DIM_CEIL_DIV) {
     QN_TRY(qn_write(writer, "ceil_div("));
     QN_TRY(qn_dim_write(graph, (qn_dim)entry->words[0], writer));

@@ -121,10 +121,11 @@ bool qn_element_encode(qn_dtype dtype, double value, uint64_t *out_bits) {
     if (!f->infinity) return false;
     code = f->infinity;
   } else {
-    // In units of the last place: below 2^fraction it is subnormal, and a carry runs into the exponent by itself.
-    int exponent = 0, lowest = 1 - f->bias;
-    if (size != 0) frexp(size, &exponent);
-    exponent = QN_MAX(exponent - 1, lowest);
+    // In units of the last place: below 2^fraction it is subnormal, and a carry runs into the exponent by
+    // itself.
+    int exponent, lowest = 1 - f->bias;
+    frexp(size, &exponent);
+    exponent = size == 0 ? lowest : QN_MAX(exponent - 1, lowest);
     uint64_t units = (uint64_t)nearbyint(ldexp(size, f->fraction - exponent));
     code = ((uint64_t)(exponent - lowest) << f->fraction) + units;
     if (code > f->largest) return false;
@@ -135,7 +136,8 @@ bool qn_element_encode(qn_dtype dtype, double value, uint64_t *out_bits) {
 
 // --- text ------------------------------------------------------------------------------------------------
 
-// The decimal of `value` with `precision` digits: the digits as an integer text, and the power of ten of the first.
+// The decimal of `value` with `precision` digits: the digits as an integer text, and the power of ten of the
+// first.
 static int digits_of(double value, int precision, char out_digits[24]) {
   char text[40];
   snprintf(text, sizeof text, "%.*e", precision - 1, value);
@@ -156,7 +158,7 @@ static double value_of(const char *digits, int first_power) {
 static void format_decimal(const char *digits, int power, bool negative, char *out) {
   int length = (int)strlen(digits);
   if (negative) *out++ = '-';
-  if (power < -5 || power > 15) {
+  if (power < -4 || power > 15) {
     const char *point = length > 1 ? "." : "";
     snprintf(out, QN_ELEMENT_TEXT_MAX - 1, "%c%s%se%d", digits[0], point, digits + 1, power);
   } else if (power < 0) {
@@ -182,11 +184,14 @@ static void format_float(qn_dtype dtype, uint64_t bits, char out[QN_ELEMENT_TEXT
     strcpy(out, value < 0 ? "-inf" : "inf");
     return;
   }
+  // The shortest decimal of 448 among the codes of e4m3 is 450: what is exact at small cost is written in full.
+  bool in_full = qn_dtype_bits(dtype) <= 8 || (fabs(value) < 1e15 && value == nearbyint(value));
   char digits[24];
   for (int precision = 1;; precision++) {
     int power = digits_of(fabs(value), precision, digits);
     double read = copysign(value_of(digits, power), value);
-    if (precision < 17 && (!qn_element_encode(dtype, read, &back) || back != bits)) continue;
+    bool same = in_full ? read == value : qn_element_encode(dtype, read, &back) && back == bits;
+    if (precision < 17 && !same) continue;
     format_decimal(digits, power, signbit(value), out);
     return;
   }

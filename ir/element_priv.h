@@ -16,8 +16,9 @@ double qn_element_decode(qn_dtype dtype, uint64_t bits);
 // an infinity or a NaN that it lacks, and for e8m0 anything but a power of two.
 bool qn_element_encode(qn_dtype dtype, double value, uint64_t *out_bits);
 
-// The text of an element: integers in decimal, bool as 0 and 1, floats in the shortest decimal that reads back to
-// the same bits, `inf`, `-inf`, `nan`; a NaN other than the one that `nan` reads as is its bits: `0x7fc00001`.
+// The text of an element: integers in decimal, bool as 0 and 1, floats in the shortest decimal that reads back
+// to the same bits (integers and 8-bit types: to the same value), `inf`, `-inf`, `nan`; a NaN other than the
+// one that `nan` reads as is its bits: `0x7fc00001`.
 enum { QN_ELEMENT_TEXT_MAX = 48 };
 void qn_element_format(qn_dtype dtype, uint64_t bits, char out_text[QN_ELEMENT_TEXT_MAX]);
 

@@ -30,8 +30,8 @@ static qn_status read_float(text_reader *r, qn_dtype dtype, uint64_t *out_bits) 
     return qn_lexer_fail_expected(lex, "a number");
   }
   if (!qn_element_encode(dtype, negative ? -value : value, out_bits))
-    return qn_lexer_fail(lex, &place, "expected a value of %s, found '%s%.*s'", qn_dtype_name(dtype), negative ? "-" : "",
-                         (int)token.length, token.text);
+    return qn_lexer_fail(lex, &place, "expected a value of %s, found '%s%.*s'", qn_dtype_name(dtype),
+                         negative ? "-" : "", (int)token.length, token.text);
   qn_lexer_next(lex);
   return QN_OK;
 }
@@ -48,8 +48,8 @@ static qn_status read_integer(text_reader *r, qn_dtype dtype, uint64_t *out_bits
   QN_TRY(qn_lexer_expect(lex, QN_TOKEN_INT));
   uint64_t limit = negative ? (has_sign ? largest + 1 : 0) : largest;
   if (size > limit)
-    return qn_lexer_fail(lex, &place, "expected a value of %s, found %s%llu", qn_dtype_name(dtype), negative ? "-" : "",
-                         (unsigned long long)size);
+    return qn_lexer_fail(lex, &place, "expected a value of %s, found %s%llu", qn_dtype_name(dtype),
+                         negative ? "-" : "", (unsigned long long)size);
   *out_bits = (negative ? 0 - size : size) & UINT64_MAX >> (64 - bits);
   return QN_OK;
 }
@@ -94,8 +94,8 @@ static qn_status read_scheme(text_reader *r, qn_attr *attr) {
     text[length] = '\0';
   }
   if (length >= sizeof text || strlen(text) != length || !qn_scheme_parse(text, scheme))
-    return qn_lexer_fail(lex, &first, "expected a quantization scheme, found '%.*s'", (int)QN_MIN(length, (size_t)100),
-                         first.text);
+    return qn_lexer_fail(lex, &first, "expected a quantization scheme, found '%.*s'",
+                         (int)QN_MIN(length, (size_t)100), first.text);
   attr->scheme = scheme;
   return QN_OK;
 }
@@ -106,9 +106,11 @@ static qn_status tensor_of_type(text_reader *r, qn_type type, const qn_token *pl
   qn_type_info info = qn_type_get_info(r->graph, type);
   qn_tensor tensor = { .dtype = info.dtype, .rank = info.rank };
   bool known = info.rank >= 0 && info.dtype != QN_ANY;
-  for (int32_t i = 0; known && i < info.rank; i++) known = qn_dim_is_const(r->graph, info.dims[i], &tensor.dims[i]);
+  for (int32_t i = 0; known && i < info.rank; i++)
+    known = qn_dim_is_const(r->graph, info.dims[i], &tensor.dims[i]);
   if (!known)
-    return qn_lexer_fail(&r->lex, place, "expected a tensor whose type is constant: its own, or that of the result");
+    return qn_lexer_fail(&r->lex, place,
+                         "expected a tensor whose type is constant: its own, or that of the result");
   uint64_t count = qn_tensor_count(&tensor);
   tensor.bytes = qn_dtype_bytes(tensor.dtype, count);
   if (tensor.bytes > INT64_MAX) return qn_lexer_fail_limit(&r->lex, place, "the tensor does not fit 64 bits");
@@ -124,7 +126,8 @@ static qn_status read_elements(text_reader *r, qn_tensor *tensor, unsigned char 
   if (lex->token.kind != '}') {
     do {
       place = lex->token;
-      if (found == count) return qn_lexer_fail(lex, &place, "expected %llu elements, found more", (unsigned long long)count);
+      if (found == count)
+        return qn_lexer_fail(lex, &place, "expected %llu elements, found more", (unsigned long long)count);
       if (qn_dtype_is_float(tensor->dtype))
         QN_TRY(read_float(r, tensor->dtype, &bits));
       else
@@ -222,7 +225,8 @@ qn_status qn_text_read_attrs(text_reader *r) {
     qn_token key = lex->token;
     int index = key.kind == QN_TOKEN_NAME ? qn_op_find_attr(r->op, key.text, key.length) : -1;
     if (index < 0) return qn_lexer_fail_expected(lex, "an attribute of %s", row->name);
-    if (seen & 1u << index) return qn_lexer_fail(lex, &key, "attribute '%s' is given twice", row->attrs[index].name);
+    if (seen & 1u << index)
+      return qn_lexer_fail(lex, &key, "attribute '%s' is given twice", row->attrs[index].name);
     seen |= 1u << index;
     qn_lexer_next(lex);
     QN_TRY(qn_lexer_expect(lex, '='));

@@ -98,12 +98,13 @@ static qn_status read_operands(text_reader *r) {
 // a less precise one than what the shape rule finds is no error, and is written back as it came.
 static qn_status add_node(text_reader *r, const qn_token *place, qn_node_params *params) {
   params->result_count = r->result_count;
-  params->names = r->names;
-  params->types = r->types;
+  params->names = r->result_count ? r->names : NULL;
+  params->types = r->result_count ? r->types : NULL;
   QN_TRY(QN_RESERVE(r->context, r->values, r->value_capacity, r->result_count));
   qn_status status = qn_graph_add(r->graph, params, r->values);
   if (status != QN_OK)
-    return qn_fail_within(r->context, status, "%s:%u:%u", r->lex.place, (unsigned)place->line, (unsigned)place->column);
+    return qn_fail_within(r->context, status, "%s:%u:%u", r->lex.place, (unsigned)place->line,
+                          (unsigned)place->column);
   for (uint32_t i = 0; i < r->result_count; i++) {
     const qn_token *token = &r->results[i].token;
     if (strcmp(qn_value_get_name(r->graph, r->values[i]).text, r->names[i]) != 0)
@@ -134,12 +135,18 @@ static qn_status read_node(text_reader *r) {
   qn_token place = lex->token;
   r->op = place.kind == QN_TOKEN_NAME ? qn_op_find(place.text, place.length) : QN_OP_NONE;
   if (r->op == QN_OP_NONE) return qn_lexer_fail_expected(lex, "an operation of ops.def");
-  if (r->op == QN_OP_input) return qn_lexer_fail(lex, &place, "inputs stand between the parentheses of the graph");
+  if (r->op == QN_OP_input)
+    return qn_lexer_fail(lex, &place, "inputs stand between the parentheses of the graph");
+  if (r->result_count == 0 && qn_op_get_info(r->op)->result_min > 0)
+    return qn_lexer_fail_expected(lex, "a result and '=' in front of the operation");
   qn_lexer_next(lex);
   QN_TRY(read_operands(r));
   QN_TRY(qn_text_read_attrs(r));
-  qn_node_params params = { .op = r->op, .operands = r->operands, .operand_count = r->operand_count,
-                            .attrs = r->attrs, .attr_count = r->attr_count };
+  qn_node_params params = { .op = r->op,
+                            .operands = r->operands,
+                            .operand_count = r->operand_count,
+                            .attrs = r->attrs,
+                            .attr_count = r->attr_count };
   QN_TRY(read_metadata(r, &params));
   return add_node(r, &place, &params);
 }
@@ -173,7 +180,8 @@ static qn_status read_outputs(text_reader *r) {
     QN_TRY(read_value(r, &value));
     if (qn_lexer_at_word(lex, "as")) {
       qn_lexer_next(lex);
-      if (lex->token.kind != QN_TOKEN_STRING) return qn_lexer_fail_expected(lex, "the name of the output as a string");
+      if (lex->token.kind != QN_TOKEN_STRING)
+        return qn_lexer_fail_expected(lex, "the name of the output as a string");
       QN_TRY(qn_text_read_name(r, "the name of an output", &name));
     }
     QN_TRY(qn_graph_add_output(r->graph, value, name));
@@ -191,7 +199,8 @@ static qn_status reserve_fresh_dims(text_reader *r, const char *text, size_t len
     for (at++; at < end && *at >= '0' && *at <= '9' && n <= HIGHEST; at++) n = n * 10 + (uint64_t)(*at - '0');
     highest = QN_MAX(highest, n);
   }
-  if (highest > HIGHEST) return qn_fail(r->context, QN_LIMIT, r->lex.place, "a dim ?n with n above %d", HIGHEST);
+  if (highest > HIGHEST)
+    return qn_fail(r->context, QN_LIMIT, r->lex.place, "a dim ?n with n above %d", HIGHEST);
   char name[16];
   int name_length = snprintf(name, sizeof name, "?%u", (unsigned)highest);
   if (highest) qn_dim_symbol(r->graph, name, (size_t)name_length);

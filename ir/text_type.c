@@ -7,11 +7,13 @@ enum { DEPTH_MAX = 64 };
 
 qn_status qn_text_read_string(text_reader *r, const char *what, const char **out_text) {
   qn_token token = r->lex.token;
-  if (token.kind != QN_TOKEN_NAME && token.kind != QN_TOKEN_STRING) return qn_lexer_fail_expected(&r->lex, "%s", what);
+  if (token.kind != QN_TOKEN_NAME && token.kind != QN_TOKEN_STRING)
+    return qn_lexer_fail_expected(&r->lex, "%s", what);
   size_t length;
   *out_text = qn_token_decode(&token, &r->scratch, &length);
   if (!*out_text) return qn_fail_memory(r->context);
-  if (memchr(*out_text, '\0', length)) return qn_lexer_fail(&r->lex, &token, "expected %s without a zero byte", what);
+  if (memchr(*out_text, '\0', length))
+    return qn_lexer_fail(&r->lex, &token, "expected %s without a zero byte", what);
   qn_lexer_next(&r->lex);
   return QN_OK;
 }
@@ -28,7 +30,8 @@ qn_status qn_text_read_int(text_reader *r, int64_t *out_value) {
   bool negative = qn_lexer_accept(&r->lex, '-');
   uint64_t size = r->lex.token.bits;
   QN_TRY(qn_lexer_expect(&r->lex, QN_TOKEN_INT));
-  if (size > (uint64_t)INT64_MAX + negative) return qn_lexer_fail(&r->lex, &first, "the integer does not fit 64 bits");
+  if (size > (uint64_t)INT64_MAX + negative)
+    return qn_lexer_fail(&r->lex, &first, "the integer does not fit 64 bits");
   *out_value = negative ? (int64_t)(0 - size) : (int64_t)size;
   return QN_OK;
 }
@@ -56,7 +59,8 @@ static qn_status read_ceil_div(text_reader *r, uint32_t depth, qn_dim *out_dim) 
   QN_TRY(read_sum(r, depth, &b));
   QN_TRY(qn_lexer_expect(&r->lex, ')'));
   if (qn_dim_is_const(r->graph, b, &divisor) && divisor <= 0)
-    return qn_lexer_fail(&r->lex, &place, "expected a positive divisor of ceil_div, found %lld", (long long)divisor);
+    return qn_lexer_fail(&r->lex, &place, "expected a positive divisor of ceil_div, found %lld",
+                         (long long)divisor);
   *out_dim = qn_dim_ceil_div(r->graph, a, b);
   return QN_OK;
 }
@@ -65,7 +69,8 @@ static qn_status read_unknown(text_reader *r, qn_dim *out_dim) {
   qn_token mark = r->lex.token;
   qn_lexer_next(&r->lex);
   const qn_token *number = &r->lex.token;
-  if (number->kind != QN_TOKEN_INT || number->spaced) return qn_lexer_fail_expected(&r->lex, "a number after '?'");
+  if (number->kind != QN_TOKEN_INT || number->spaced)
+    return qn_lexer_fail_expected(&r->lex, "a number after '?'");
   *out_dim = qn_dim_symbol(r->graph, mark.text, (size_t)(number->text + number->length - mark.text));
   qn_lexer_next(&r->lex);
   return QN_OK;
@@ -74,10 +79,12 @@ static qn_status read_unknown(text_reader *r, qn_dim *out_dim) {
 static qn_status read_factor(text_reader *r, bool negative, uint32_t depth, qn_dim *out_dim) {
   qn_lexer *lex = &r->lex;
   qn_token place = lex->token;
-  if (depth > DEPTH_MAX) return qn_lexer_fail_limit(lex, &place, "the dim is nested more than %d deep", DEPTH_MAX);
+  if (depth > DEPTH_MAX)
+    return qn_lexer_fail_limit(lex, &place, "the dim is nested more than %d deep", DEPTH_MAX);
   if (lex->token.kind == QN_TOKEN_INT) {
     uint64_t size = lex->token.bits;
-    if (size > (uint64_t)INT64_MAX + negative) return qn_lexer_fail(lex, &place, "the dim does not fit 64 bits");
+    if (size > (uint64_t)INT64_MAX + negative)
+      return qn_lexer_fail(lex, &place, "the dim does not fit 64 bits");
     *out_dim = qn_dim_const(r->graph, negative ? (int64_t)(0 - size) : (int64_t)size);
     qn_lexer_next(lex);
     return QN_OK;
@@ -140,7 +147,8 @@ static qn_status read_dims(text_reader *r, int32_t *out_rank, qn_dim dims[QN_RAN
   do {
     qn_token place = lex->token;
     int64_t value;
-    if (*out_rank == QN_RANK_MAX) return qn_lexer_fail_limit(lex, &place, "the type has more than %d dims", QN_RANK_MAX);
+    if (*out_rank == QN_RANK_MAX)
+      return qn_lexer_fail_limit(lex, &place, "the type has more than %d dims", QN_RANK_MAX);
     QN_TRY(read_sum(r, 0, &dims[*out_rank]));
     if (qn_dim_is_const(r->graph, dims[*out_rank], &value) && value < 0)
       return qn_lexer_fail(lex, &place, "expected a dim that is not negative, found %lld", (long long)value);

@@ -41,7 +41,8 @@ static void write_value(text_writer *w, qn_value value) {
   char label[16], text[32];
   size_t length = strlen(qn_value_label(w->graph, value, label));
   memcpy(text, label, length);
-  while (length + 1 < sizeof text && qn_graph_find_value(w->graph, text, length) != QN_NONE) text[length++] = '_';
+  while (length + 1 < sizeof text && qn_graph_find_value(w->graph, text, length) != QN_NONE)
+    text[length++] = '_';
   qn_buf_append(&w->buf, text, length);
 }
 
@@ -85,12 +86,14 @@ static bool type_tells_tensor(const qn_graph *graph, qn_type type, const qn_tens
 
 static void write_tensor(text_writer *w, qn_node node, const qn_attr_tensor *attr) {
   const qn_tensor *tensor = &attr->tensor;
-  bool told = qn_node_get_op(w->graph, node) == QN_OP_const &&
-              type_tells_tensor(w->graph, qn_value_get_type(w->graph, qn_node_get_result(w->graph, node, 0)), tensor);
+  bool told =
+      qn_node_get_op(w->graph, node) == QN_OP_const &&
+      type_tells_tensor(w->graph, qn_value_get_type(w->graph, qn_node_get_result(w->graph, node, 0)), tensor);
   if (!told) {
     put(w, qn_dtype_name(tensor->dtype));
     put(w, "[");
-    for (int32_t i = 0; i < tensor->rank; i++) qn_buf_printf(&w->buf, "%s%" PRId64, i ? "," : "", tensor->dims[i]);
+    for (int32_t i = 0; i < tensor->rank; i++)
+      qn_buf_printf(&w->buf, "%s%" PRId64, i ? "," : "", tensor->dims[i]);
     put(w, "]");
   }
   uint64_t count = qn_tensor_count(tensor);
@@ -129,7 +132,8 @@ static void write_attr(text_writer *w, qn_node node, const qn_attr_info *info, c
   }
   case QN_ATTR_INTS:
     put(w, "{");
-    for (uint32_t i = 0; i < attr->length; i++) qn_buf_printf(&w->buf, "%s%" PRId64, i ? ", " : "", attr->ints[i]);
+    for (uint32_t i = 0; i < attr->length; i++)
+      qn_buf_printf(&w->buf, "%s%" PRId64, i ? ", " : "", attr->ints[i]);
     put(w, "}");
     break;
   case QN_ATTR_STRING: qn_buf_quoted(&w->buf, attr->string, attr->length); break;
@@ -249,7 +253,9 @@ static qn_status write_graph(text_writer *w) {
 }
 
 qn_status qn_graph_write_text(const qn_graph *graph, const qn_text_params *params, const qn_writer *writer) {
-  text_writer w = { .graph = graph, .out = writer, .buf = QN_BUF(qn_graph_get_context(graph)), .metadata = true };
+  text_writer w = {
+    .graph = graph, .out = writer, .buf = QN_BUF(qn_graph_get_context(graph)), .metadata = true
+  };
   w.to_buf = qn_buf_writer(&w.buf);
   w.inline_limit = params && params->inline_limit ? params->inline_limit : INLINE_LIMIT;
   if (params) w.metadata = !params->no_metadata;
