@@ -13,6 +13,7 @@ VOCABULARY = 64
 POSITIONS = 40
 BATCH = 2
 SEQUENCE = 17
+PADDING = 5
 IMAGE = 24
 PATCH = 8
 
@@ -106,8 +107,14 @@ def _tokens(generator: torch.Generator) -> Tensors:
     """Token ids, and a mask that pads the last row at its end."""
     ids = torch.randint(0, VOCABULARY, (BATCH, SEQUENCE), generator=generator)
     mask = torch.ones(BATCH, SEQUENCE, dtype=torch.int64)
-    mask[-1, -5:] = 0
+    mask[-1, -PADDING:] = 0
     return {"input_ids": ids, "attention_mask": mask}
+
+
+def _left_padded_tokens(generator: torch.Generator) -> Tensors:
+    """As batched generation pads. Under a causal mask the queries of the padding see no key at all."""
+    tokens = _tokens(generator)
+    return tokens | {"attention_mask": tokens["attention_mask"].flip(1)}
 
 
 def _pixels(generator: torch.Generator) -> Tensors:
@@ -119,7 +126,7 @@ _PICTURE = {"pixel_values": {0: "batch"}}
 
 ARCHITECTURES: dict[str, Architecture] = {
     "llama": Architecture(_llama, _tokens, _TEXT, "logits", "self_attn.o_proj", 4, 2, 64),
-    "qwen2": Architecture(_qwen2, _tokens, _TEXT, "logits", "self_attn.o_proj", 2, 1, 128),
+    "qwen2": Architecture(_qwen2, _left_padded_tokens, _TEXT, "logits", "self_attn.o_proj", 2, 1, 128),
     "gpt2": Architecture(_gpt2, _tokens, _TEXT, "logits", "attn.c_proj", 2, 2, 64),
     "bert": Architecture(_bert, _tokens, _TEXT, "last_hidden_state", "attention.output.dense", 2, 2, 64),
     "vit": Architecture(_vit, _pixels, _PICTURE, "last_hidden_state", "attention.o_proj", 2, 2, 64),

@@ -8,8 +8,8 @@ import json
 import logging
 import os
 import sys
+import tempfile
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,7 @@ import torch
 import architectures
 import oracle
 import quantizers
+import torchscript
 from architectures import ARCHITECTURES
 from chains import Graph
 
@@ -56,12 +57,15 @@ class Row:
     @property
     def name(self) -> str:
         marks = [self.dtype] if self.dtype == "bf16" else []
+        marks += ["torchscript"] if self.quantizer == TS else []
         marks += ["static"] if self.static else []
         marks += ["external"] if self.external else []
         return "-".join([self.arch, self.form, self.quant, *marks])
 
 
-ORT, NV = "onnxruntime", "modelopt"
+ORT = "onnxruntime"
+NV = "modelopt"  # its ONNX route
+TS = "modelopt-torch"  # its PyTorch route, which exports by TorchScript
 
 # arch, form, dtype, quant, quantizer
 ROWS = [
@@ -74,6 +78,7 @@ ROWS = [
     Row("llama", "attention",  "f16", "fp8",  ORT, static=True),
     Row("llama", "decomposed", "bf16", "fp8", NV),
     Row("llama", "attention",  "f16", "int8", ORT, external=True),
+    Row("llama", "decomposed", "f32", "fp8",  TS),
     Row("qwen2", "attention",  "f16", "fp8",  ORT),
     Row("qwen2", "attention",  "f16", "int8", ORT),
     Row("qwen2", "decomposed", "f16", "fp8",  ORT),
@@ -89,6 +94,7 @@ ROWS = [
     Row("bert",  "decomposed", "f32", "fp8",  ORT),
     Row("bert",  "decomposed", "f32", "int8", ORT),
     Row("bert",  "eager",      "f32", "fp8",  NV, static=True),
+    Row("bert",  "decomposed", "f32", "fp8",  TS),
     Row("vit",   "attention",  "f32", "fp8",  ORT),
     Row("vit",   "attention",  "f32", "int8", ORT),
     Row("vit",   "decomposed", "f32", "fp8",  NV),
@@ -105,17 +111,11 @@ def as_feed(tensors: architectures.Tensors) -> quantizers.Feed:
     return {name: tensor.numpy() for name, tensor in tensors.items()}
 
 
-def all_metadata_holders(model: onnx.ModelProto) -> Iterator[onnx.NodeProto | onnx.ValueInfoProto]:
-    yield from model.graph.node
-    for function in model.functions:
-        yield from function.node
-
-
 def strip_local_metadata(model: onnx.ModelProto) -> None:
-    for holder in all_metadata_holders(model):
-        kept = [entry for entry in holder.metadata_props if entry.key not in LOCAL_METADATA]
-        del holder.metadata_props[:]
-        holder.metadata_props.extend(kept)
+    for node in model.graph.node:
+        kept = [entry for entry in node.metadata_props if entry.key not in LOCAL_METADATA]
+        del node.metadata_props[:]
+        node.metadata_props.extend(kept)
 
 
 @functools.cache
@@ -147,13 +147,26 @@ def save(model: onnx.ModelProto, row: Row, path: Path) -> None:
         onnx.save_model(model, path)
 
 
+def quantized(row: Row) -> onnx.ModelProto:
+    """The model of a row, exported, calibrated and quantized."""
+    calibration = [inputs(row.arch, SEED + 1 + i) for i in range(CALIBRATION_SETS)]
+    if row.quantizer == TS:
+        form = FORMS[row.form]
+        with tempfile.TemporaryDirectory() as folder:
+            target = Path(folder) / "model.onnx"
+            quantizers.in_own_process(
+                torchscript.export, target, row.arch, form.attention, form.opset, SEED, calibration)
+            return onnx.load(target)
+    model = export(row.arch, row.form, row.dtype, row.static)
+    nodes = projections(model, ARCHITECTURES[row.arch].projection)
+    feeds = [as_feed(tensors) for tensors in calibration]
+    return quantizers.quantize(model, row.quantizer, row.quant, PRECISION[row.dtype], nodes, feeds)
+
+
 def make(row: Row, folder: Path) -> dict[str, object]:
     """Write one fixture; return its manifest entry."""
     spec = ARCHITECTURES[row.arch]
-    model = export(row.arch, row.form, row.dtype, row.static)
-    calibration = [as_feed(inputs(row.arch, SEED + 1 + i)) for i in range(CALIBRATION_SETS)]
-    model = quantizers.quantize(
-        model, row.quantizer, row.quant, PRECISION[row.dtype], projections(model, spec.projection), calibration)
+    model = quantized(row)
     graph = Graph(model)
 
     home = folder / row.name
@@ -171,7 +184,7 @@ def make(row: Row, folder: Path) -> dict[str, object]:
         np.save(home / f"expected.{name}.npy", array)
     return {
         "name": row.name, "arch": row.arch, "form": row.form, "dtype": row.dtype, "quant": row.quant,
-        "quantizer": row.quantizer,
+        "quantizer": row.quantizer, "exporter": "torchscript" if row.quantizer == TS else "dynamo",
         "opset": next(o.version for o in model.opset_import if o.domain == ""),
         "layers": architectures.LAYERS, "heads": spec.heads, "kv_heads": spec.kv_heads,
         "head_dim": spec.head_dim, "static": row.static, "external_data": row.external,

@@ -6,7 +6,7 @@ is the quantization of an attention's output.
 
 import multiprocessing
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from unittest import mock
 
@@ -83,6 +83,12 @@ def by_modelopt(source: Path, target: Path, kind: str, nodes: list[str], feeds: 
         output_path=str(target), log_level="ERROR")
 
 
+def in_own_process(function: Callable[..., None], *arguments: object) -> None:
+    """Call a function that uses ModelOpt, which patches onnxruntime and torch for good."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        pool.apply(function, arguments)
+
+
 def quantize(model: onnx.ModelProto, tool: str, kind: str, precision: str, nodes: list[str],
              feeds: list[Feed]) -> onnx.ModelProto:
     """A copy of the model with Q/DQ around the named nodes."""
@@ -92,7 +98,5 @@ def quantize(model: onnx.ModelProto, tool: str, kind: str, precision: str, nodes
         if tool == "onnxruntime":
             by_onnxruntime(source, target, kind, nodes, feeds, precision)
         else:
-            # ModelOpt patches onnxruntime's quantizers for good, so it gets a process of its own.
-            with multiprocessing.get_context("spawn").Pool(1) as pool:
-                pool.apply(by_modelopt, (source, target, kind, nodes, feeds, precision))
+            in_own_process(by_modelopt, source, target, kind, nodes, feeds, precision)
         return onnx.load(target)
