@@ -1,0 +1,8 @@
+// Removes what nothing uses. Nodes with an effect stay, used or not.
+#include "passes/pass_priv.h"
+
+qn_status qn_pass_dead_code(qn_pipeline *pipeline) {
+  if (pipeline->fuel == 0) return QN_OK;
+  qn_remove_all_dead(pipeline->graph);
+  return QN_OK;
+}
