@@ -80,13 +80,14 @@ static bool read_operand(const qn_graph *graph, qn_node node, uint32_t index, qn
 
 static bool read_shapes(const qn_graph *graph, qn_node node, qn_kernel_spec *spec, qn_reason *reason) {
   qn_layout q_layout = (qn_layout)qn_node_get_int(graph, node, "q_layout");
-  qn_layout kv_layout = (qn_layout)qn_node_get_int(graph, node, "kv_layout");
+  qn_layout k_layout = (qn_layout)qn_node_get_int(graph, node, "k_layout");
+  qn_layout v_layout = (qn_layout)qn_node_get_int(graph, node, "v_layout");
   int64_t heads = qn_node_get_int(graph, node, "heads"), kv_heads = qn_node_get_int(graph, node, "kv_heads");
   uint32_t k_head_dim = 0, v_heads = 0;
 
   if (!read_operand(graph, node, IN_Q, q_layout, heads, &spec->heads, &spec->head_dim, reason) ||
-      !read_operand(graph, node, IN_K, kv_layout, kv_heads, &spec->kv_heads, &k_head_dim, reason) ||
-      !read_operand(graph, node, IN_V, kv_layout, kv_heads, &v_heads, &spec->v_head_dim, reason))
+      !read_operand(graph, node, IN_K, k_layout, kv_heads, &spec->kv_heads, &k_head_dim, reason) ||
+      !read_operand(graph, node, IN_V, v_layout, kv_heads, &v_heads, &spec->v_head_dim, reason))
     return false;
   if (k_head_dim != spec->head_dim)
     return qn_refuse(reason, QN_WHY_head_dim, "one head_dim for q and k", "%u in q, %u in k", spec->head_dim,
