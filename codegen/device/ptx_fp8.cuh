@@ -1,0 +1,13 @@
+// FP8 conversion by instruction: sm_89 and up. See fp8_software.cuh for the others.
+// To nearest, ties to even; what is too large, infinity included, becomes the largest finite value; NaN is 0x7F.
+
+DEVICE u16 e4m3x2_from_f32(float low, float high) {
+  u16 result;
+  asm("cvt.rn.satfinite.e4m3x2.f32 %0, %1, %2;" : "=h"(result) : "f"(high), "f"(low));
+  return result;
+}
+DEVICE u16 e5m2x2_from_f32(float low, float high) {
+  u16 result;
+  asm("cvt.rn.satfinite.e5m2x2.f32 %0, %1, %2;" : "=h"(result) : "f"(high), "f"(low));
+  return result;
+}

@@ -1,0 +1,245 @@
+// The schedule `mma`: one block computes TILE_Q rows of one head; each warp owns ROW_BLOCKS blocks of 16 of them
+// and walks over all kv tiles, which the block copies ahead of use into a ring of STAGES buffers.
+//
+//   shared memory:  [ q tile ][ k 0 ][ v 0 ][ k 1 ][ v 1 ] ...      output rows are staged in the q tile
+//   ring:           wait for tile i, barrier, start copy of tile i + STAGES - 1, compute on tile i
+//   tiles:          0 .. full - 1 need no bounds; full .. count - 1 hold the diagonal or the end of kv
+
+constexpr int WARP_ROWS = TILE_Q / WARPS;
+constexpr int ROW_BLOCKS = WARP_ROWS / 16;
+constexpr int K_STEPS = ROW_BYTES / 32; // products that one row of q and k takes
+constexpr int COLUMNS = HEAD_DIM / 8;   // accumulator blocks of one row block
+// q stays in registers where there is room, else it is read again for each kv tile.
+constexpr bool Q_IN_REGISTERS = ELEMENT_BYTES == 2 && ROW_BLOCKS * K_STEPS <= 8;
+
+typedef float score_block[TILE_KV / 8][4];
+typedef float output_block[COLUMNS][4];
+
+// What one warp knows.
+struct warp_state {
+  score_block scores[ROW_BLOCKS];
+  output_block output[ROW_BLOCKS];
+  row_state rows[ROW_BLOCKS][2];
+  a_fragment q[Q_IN_REGISTERS ? ROW_BLOCKS : 1][Q_IN_REGISTERS ? K_STEPS : 1];
+};
+
+// What one block works on.
+struct block_state {
+  const u8 *k, *v, *mask;
+  i64 k_stride, v_stride, mask_stride, mask_kv; // in bytes
+  int first_row;                                // of this warp, as a q position
+  u32 q_tile, ring;                             // shared memory
+};
+
+DEVICE void load_q(a_fragment &a, u32 tile, int block, int step) {
+  u32 loaded[4];
+  u32 lane = thread_index() % 32, warp = thread_index() / 32;
+  u32 row = warp * WARP_ROWS + (u32)block * 16 + lane % 16;
+  ldmatrix_x4(loaded, tile_address(tile, row, (u32)step * 2 + lane / 16));
+  make_a(a, loaded);
+}
+
+DEVICE void load_kv_tile(const launch_params &params, const block_state &block, int index) {
+  u32 k_tile = block.ring + (u32)index % STAGES * (2 * KV_TILE_BYTES);
+  u32 first = (u32)index * TILE_KV;
+  tile_load<TILE_KV>(k_tile, block.k, block.k_stride, first, params.kv_len);
+  tile_load<TILE_KV>(k_tile + KV_TILE_BYTES, block.v, block.v_stride, first, params.kv_len);
+}
+
+// scores = q k^T
+DEVICE void compute_scores(warp_state &warp, u32 q_tile, u32 k_tile) {
+  u32 lane = thread_index() % 32;
+#pragma unroll
+  for (int m = 0; m < ROW_BLOCKS; m++)
+#pragma unroll
+    for (int n = 0; n < TILE_KV / 8; n++)
+#pragma unroll
+      for (int i = 0; i < 4; i++) warp.scores[m][n][i] = 0.0f;
+#pragma unroll
+  for (int step = 0; step < K_STEPS; step++) {
+    a_fragment a[ROW_BLOCKS];
+#pragma unroll
+    for (int m = 0; m < ROW_BLOCKS; m++) {
+      if constexpr (Q_IN_REGISTERS) a[m] = warp.q[m][step];
+      else load_q(a[m], q_tile, m, step);
+    }
+#pragma unroll
+    for (int pair = 0; pair < TILE_KV / 16; pair++) {
+      u32 loaded[4];
+      u32 row = (u32)pair * 16 + lane / 16 * 8 + lane % 8;
+      ldmatrix_x4(loaded, tile_address(k_tile, row, (u32)step * 2 + lane / 8 % 2));
+#pragma unroll
+      for (int n = 0; n < 2; n++) {
+        b_fragment b;
+        make_b(b, loaded[n * 2], loaded[n * 2 + 1]);
+#pragma unroll
+        for (int m = 0; m < ROW_BLOCKS; m++) multiply(warp.scores[m][pair * 2 + n], a[m], b);
+      }
+    }
+  }
+}
+
+// output += weights v
+DEVICE void accumulate_output(warp_state &warp, u32 v_tile) {
+#pragma unroll
+  for (int step = 0; step < TILE_KV / KV_STEP; step++) {
+    a_fragment a[ROW_BLOCKS];
+#pragma unroll
+    for (int m = 0; m < ROW_BLOCKS; m++) make_weights(a[m], warp.scores[m], step);
+#pragma unroll
+    for (int pair = 0; pair < COLUMNS / 2; pair++) {
+      b_fragment b[2];
+      load_v(b, v_tile, step * KV_STEP, pair);
+#pragma unroll
+      for (int n = 0; n < 2; n++)
+#pragma unroll
+        for (int m = 0; m < ROW_BLOCKS; m++) multiply(warp.output[m][pair * 2 + n], a[m], b[n]);
+    }
+  }
+}
+
+// Tile `index` of kv, from the ring to the accumulators.
+template <bool edge>
+DEVICE void process_tile(const launch_params &params, const block_state &block, warp_state &warp, int index, int count) {
+  cp_async_wait<STAGES - 2>();
+  block_sync(); // tile `index` has arrived for all, and all are done with tile index - 1, whose buffer is next
+  if (index + STAGES - 1 < count) load_kv_tile(params, block, index + STAGES - 1);
+  cp_async_commit();
+
+  u32 k_tile = block.ring + (u32)index % STAGES * (2 * KV_TILE_BYTES);
+  compute_scores(warp, block.q_tile, k_tile);
+  int group = (int)(thread_index() % 32 / 4);
+#pragma unroll
+  for (int m = 0; m < ROW_BLOCKS; m++)
+#pragma unroll
+    for (int half = 0; half < 2; half++) {
+      int row = block.first_row + m * 16 + half * 8 + group;
+      int inside = row < (int)params.q_len ? row : (int)params.q_len - 1; // rows beyond the end read the last one's
+      mask_row<edge>(warp.scores[m], half, index * TILE_KV, visible_positions(params, row),
+                     block.mask + inside * block.mask_stride, block.mask_kv);
+      float shrink = softmax_row(warp.scores[m], half, warp.rows[m][half]);
+#pragma unroll
+      for (int n = 0; n < COLUMNS; n++) {
+        warp.output[m][n][half * 2] *= shrink;
+        warp.output[m][n][half * 2 + 1] *= shrink;
+      }
+    }
+  accumulate_output(warp, k_tile + KV_TILE_BYTES);
+}
+
+// Divides by the sums, converts, and stages this warp's rows in its own rows of the q tile.
+DEVICE void stage_output(const epilogue &convert, const block_state &block, warp_state &warp) {
+  u32 lane = thread_index() % 32, first = thread_index() / 32 * WARP_ROWS;
+#pragma unroll
+  for (int m = 0; m < ROW_BLOCKS; m++)
+#pragma unroll
+    for (int half = 0; half < 2; half++) {
+      float sum = warp.rows[m][half].sum;
+      sum += shuffle_xor(sum, 1);
+      sum += shuffle_xor(sum, 2);
+      float inverse = sum == 0.0f ? 0.0f : div_rn(1.0f, sum); // a row that sees nothing is zero
+      u32 row = first + (u32)(m * 16 + half * 8) + lane / 4;
+#pragma unroll
+      for (int n = 0; n < COLUMNS; n++) {
+        u32 byte = (u32)(n * 8) * OUT_BYTES + lane % 4 * 2 * OUT_BYTES;
+        st_shared(tile_address(block.q_tile, row, byte / 16) + byte % 16,
+                  convert.convert(mul_rn(warp.output[m][n][half * 2], inverse),
+                                  mul_rn(warp.output[m][n][half * 2 + 1], inverse)));
+      }
+    }
+}
+
+// Writes this warp's staged rows, 16 bytes a lane where the row's address allows it.
+DEVICE void store_output(const block_state &block, u8 *out, i64 stride, int q_len) {
+  constexpr u32 chunks = HEAD_DIM * OUT_BYTES / 16;
+  u32 lane = thread_index() % 32, first = thread_index() / 32 * WARP_ROWS;
+  for (u32 index = lane; index < WARP_ROWS * chunks; index += 32) {
+    u32 row = index / chunks, chunk = index % chunks;
+    int position = block.first_row + (int)row;
+    if (position >= q_len) break;
+    u32 value[4];
+    ld_shared_16(value, tile_address(block.q_tile, first + row, chunk));
+    u8 *to = out + position * stride + chunk * 16;
+    if (((u64)to & 15) == 0) {
+      st_global_16(to, value);
+    } else {
+#pragma unroll
+      for (u32 byte = 0; byte < 16; byte += OUT_BYTES) {
+        u32 word = value[byte / 4] >> byte % 4 * 8;
+        if constexpr (OUT_BYTES == 1) st_global_u8(to + byte, word);
+        else if constexpr (OUT_BYTES == 2) st_global_u16(to + byte, word);
+        else st_global_u32(to + byte, word);
+      }
+    }
+  }
+}
+
+DEVICE void attention(const launch_params &params) {
+  // Causal rows at the end see the most: their tiles are started first, so that the light ones fill the gaps.
+  u32 q_tiles = (params.q_len + TILE_Q - 1) / TILE_Q;
+  u32 tile = q_tiles - 1 - block_index() % q_tiles;
+  u32 head = block_index() / q_tiles % HEADS, batch = block_index() / q_tiles / HEADS;
+  u32 kv_head = head / (HEADS / KV_HEADS);
+  u32 first_row = tile * TILE_Q;
+
+  const u8 *q = (const u8 *)params.q + (batch * params.q_batch + head * params.q_head) * ELEMENT_BYTES;
+  u8 *out = (u8 *)params.out + (batch * params.out_batch + head * params.out_head) * OUT_BYTES;
+  block_state block;
+  block.k = (const u8 *)params.k + (batch * params.k_batch + kv_head * params.k_head) * ELEMENT_BYTES;
+  block.v = (const u8 *)params.v + (batch * params.v_batch + kv_head * params.v_head) * ELEMENT_BYTES;
+  block.mask = (const u8 *)params.mask + (batch * params.mask_batch + head * params.mask_head) * MASK_BYTES;
+  block.k_stride = params.k_position * ELEMENT_BYTES;
+  block.v_stride = params.v_position * ELEMENT_BYTES;
+  block.mask_stride = params.mask_q * MASK_BYTES;
+  block.mask_kv = params.mask_kv * MASK_BYTES;
+  block.first_row = (int)(first_row + thread_index() / 32 * WARP_ROWS);
+  block.q_tile = shared_base();
+  block.ring = block.q_tile + Q_TILE_BYTES;
+
+  // The first row sees the fewest positions, the last the most.
+  int last_row = (int)(first_row + TILE_Q < params.q_len ? first_row + TILE_Q : params.q_len) - 1;
+  int fewest = visible_positions(params, (int)first_row), most = visible_positions(params, last_row);
+  int full = fewest > 0 ? fewest / TILE_KV : 0;
+  int count = most > 0 ? (most + TILE_KV - 1) / TILE_KV : 0;
+
+  warp_state warp;
+#pragma unroll
+  for (int m = 0; m < ROW_BLOCKS; m++) {
+#pragma unroll
+    for (int n = 0; n < COLUMNS; n++)
+#pragma unroll
+      for (int i = 0; i < 4; i++) warp.output[m][n][i] = 0.0f;
+#pragma unroll
+    for (int half = 0; half < 2; half++) warp.rows[m][half] = { MINUS_INFINITY, 0.0f };
+  }
+
+  // q is the first group of copies, with the first kv tile.
+  tile_load<TILE_Q>(block.q_tile, q, params.q_position * ELEMENT_BYTES, first_row, params.q_len);
+#pragma unroll
+  for (int i = 0; i < STAGES - 1; i++) {
+    if (i < count) load_kv_tile(params, block, i);
+    cp_async_commit();
+  }
+  if constexpr (Q_IN_REGISTERS) {
+    cp_async_wait<STAGES - 2>();
+    block_sync();
+#pragma unroll
+    for (int m = 0; m < ROW_BLOCKS; m++)
+#pragma unroll
+      for (int step = 0; step < K_STEPS; step++) load_q(warp.q[m][step], block.q_tile, m, step);
+  }
+
+  int index = 0;
+#pragma unroll 1
+  for (; index < full; index++) process_tile<false>(params, block, warp, index, count);
+#pragma unroll 1
+  for (; index < count; index++) process_tile<true>(params, block, warp, index, count);
+
+  epilogue convert;
+  convert.prepare(params);
+  cp_async_wait<0>();
+  block_sync(); // q has arrived for all even if there was no kv tile, and is not read any more
+  stage_output(convert, block, warp);
+  warp_sync();
+  store_output(block, out, params.out_position * OUT_BYTES, (int)params.q_len);
+}

@@ -1,0 +1,48 @@
+// The online softmax of one warp's rows. A row's scores in log2 units are SCORE_FACTOR times its scores here, so
+// that one multiply-add and one exp2 make a weight.
+//
+// Where the scores are plain products (SCORES_RAW), scale and log2(e) are one factor, `base` is in log2 units and
+// a weight is exp2(s * SCORE_FACTOR - base). With an additive mask, or a scale that is not positive, the scores
+// are scaled and biased first, `base` is in their units and a weight is exp2((s - base) * SCORE_FACTOR): a mask of
+// -FLT_MAX then stays finite, and a row masked by it everywhere averages over all positions as it does elsewhere.
+
+constexpr float MINUS_INFINITY = -__builtin_inff();
+
+struct row_state {
+  float base; // the largest score so far
+  float sum;  // of the weights so far, of this lane's columns
+};
+
+DEVICE float weight(float score, float base) {
+  if constexpr (SCORES_RAW) return exp2_fast(fma_rn(score, SCORE_FACTOR, -base));
+  else return exp2_fast(mul_rn(sub_rn(score, base), SCORE_FACTOR));
+}
+
+// Turns row `half` (0: g, 1: g + 8) of the scores into weights and returns the factor by which what was summed
+// before must shrink.
+DEVICE float softmax_row(float (&scores)[TILE_KV / 8][4], int half, row_state &row) {
+  float largest = MINUS_INFINITY;
+#pragma unroll
+  for (int n = 0; n < TILE_KV / 8; n++)
+    largest = max_f32(largest, max_f32(scores[n][half * 2], scores[n][half * 2 + 1]));
+  largest = max_f32(largest, shuffle_xor(largest, 1));
+  largest = max_f32(largest, shuffle_xor(largest, 2));
+  if constexpr (SCORES_RAW) largest = mul_rn(largest, SCORE_FACTOR);
+
+  // A row in which everything is masked has no finite score; any finite base makes its weights 0.
+  float before = row.base;
+  row.base = max_f32(before, largest);
+  float base = row.base == MINUS_INFINITY ? 0.0f : row.base;
+  float shrink = exp2_fast(SCORES_RAW ? sub_rn(before, base) : mul_rn(sub_rn(before, base), SCORE_FACTOR));
+
+  float sum = 0.0f;
+#pragma unroll
+  for (int n = 0; n < TILE_KV / 8; n++)
+#pragma unroll
+    for (int i = half * 2; i < half * 2 + 2; i++) {
+      scores[n][i] = weight(scores[n][i], base);
+      sum += scores[n][i];
+    }
+  row.sum = fma_rn(row.sum, shrink, sum);
+  return shrink;
+}

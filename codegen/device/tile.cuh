@@ -1,0 +1,24 @@
+// Tiles in shared memory: rows of HEAD_DIM elements, in chunks of 16 bytes. Chunk c of row r stands at chunk
+// c ^ (r % 8), so that eight rows of one column of chunks, which is what ldmatrix reads, lie in different banks.
+
+constexpr u32 ROW_BYTES = HEAD_DIM * ELEMENT_BYTES;
+constexpr u32 ROW_CHUNKS = ROW_BYTES / 16;
+constexpr u32 Q_TILE_BYTES = TILE_Q * ROW_BYTES;
+constexpr u32 KV_TILE_BYTES = TILE_KV * ROW_BYTES;
+
+DEVICE u32 tile_address(u32 tile, u32 row, u32 chunk) { return tile + row * ROW_BYTES + ((chunk ^ row % 8) << 4); }
+
+// Starts the copy of `rows` rows from global memory, the first of which is position `first`; rows at `limit` and
+// beyond become zero. `stride` is in bytes.
+template <u32 rows> DEVICE void tile_load(u32 tile, const u8 *base, i64 stride, u32 first, u32 limit) {
+  constexpr u32 chunks = rows * ROW_CHUNKS;
+#pragma unroll
+  for (u32 i = 0; i < (chunks + THREADS - 1) / THREADS; i++) {
+    u32 index = i * THREADS + thread_index();
+    if (chunks % THREADS != 0 && index >= chunks) break;
+    u32 row = index / ROW_CHUNKS, chunk = index % ROW_CHUNKS;
+    bool valid = first + row < limit;
+    const u8 *from = base + (valid ? (i64)(first + row) * stride + chunk * 16 : 0);
+    cp_async_16(tile_address(tile, row, chunk), from, valid);
+  }
+}

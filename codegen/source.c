@@ -1,0 +1,159 @@
+// The text of a kernel: constants, the parameter struct, then files of device/ in a fixed order, then the entry.
+// The same spec gives the same bytes.
+
+#include "codegen/device_text.h"
+#include "codegen/launch_priv.h"
+#include "codegen/spec_priv.h"
+
+#include <inttypes.h>
+
+// --- constants -------------------------------------------------------------------------------------------
+
+// The device's numbers for element types and choices; the kernel's first lines define them.
+static const char CHOICES[] = "constexpr int ELEMENT_ANY = 0, ELEMENT_F16 = 1, ELEMENT_BF16 = 2, ELEMENT_F32 = 3;\n"
+                              "constexpr int CAUSAL_NONE = 0, CAUSAL_TOP_LEFT = 1, CAUSAL_BOTTOM_RIGHT = 2;\n"
+                              "constexpr int MASK_NONE = 0, MASK_BOOLEAN = 1, MASK_ADDITIVE_F16 = 2, "
+                              "MASK_ADDITIVE_BF16 = 3, MASK_ADDITIVE_F32 = 4;\n"
+                              "constexpr int ARITHMETIC_DIVIDE = 0, ARITHMETIC_RECIPROCAL = 1, "
+                              "ARITHMETIC_MULTIPLY = 2;\n";
+
+static const char *element_name(int dtype) {
+  switch (dtype) {
+  case QN_F16: return "ELEMENT_F16";
+  case QN_BF16: return "ELEMENT_BF16";
+  case QN_F32: return "ELEMENT_F32";
+  default: return "ELEMENT_ANY";
+  }
+}
+
+static const char *mask_name(const qn_kernel_spec *spec) {
+  if (spec->mask == QN_MASK_NONE) return "MASK_NONE";
+  if (spec->mask == QN_MASK_BOOLEAN) return "MASK_BOOLEAN";
+  if (spec->mask_dtype == QN_F16) return "MASK_ADDITIVE_F16";
+  return spec->mask_dtype == QN_BF16 ? "MASK_ADDITIVE_BF16" : "MASK_ADDITIVE_F32";
+}
+
+static uint32_t mask_bytes(const qn_kernel_spec *spec) {
+  if (spec->mask == QN_MASK_NONE) return 0;
+  return spec->mask == QN_MASK_BOOLEAN ? 1 : qn_dtype_bits(spec->mask_dtype) / 8;
+}
+
+// A float as a hexadecimal literal: exact, and the same in every locale. The value is finite.
+static void write_float(qn_buf *buf, const char *name, float value) {
+  uint32_t bits;
+  memcpy(&bits, &value, sizeof bits);
+  uint32_t field = bits >> 23 & 0xFF, fraction = (bits & 0x7FFFFF) << 1;
+  int exponent = field == 0 ? (fraction == 0 ? 0 : -126) : (int)field - 127;
+  qn_buf_printf(buf, "constexpr float %s = %s0x%d.%06" PRIx32 "p%df; // %.9g\n", name, bits >> 31 ? "-" : "",
+                field != 0, fraction, exponent, (double)value);
+}
+
+static void write_constants(qn_buf *buf, const qn_kernel_spec *spec) {
+  static const char *const CAUSAL[] = { "CAUSAL_NONE", "CAUSAL_TOP_LEFT", "CAUSAL_BOTTOM_RIGHT" };
+  const double log2e = 1.4426950408889634;
+  bool additive = spec->mask == QN_MASK_ADDITIVE;
+  bool raw = !additive && spec->scale > 0; // see device/softmax.cuh
+  bool fused = spec->output.family != QN_SCHEME_none;
+
+  qn_buf_printf(buf, "%s\n", CHOICES);
+  qn_buf_printf(buf, "constexpr int ELEMENT = %s;\n", element_name(spec->dtype));
+  qn_buf_printf(buf, "constexpr u32 ELEMENT_BYTES = %" PRIu32 ";\n", qn_dtype_bits(spec->dtype) / 8);
+  if (spec->dtype == QN_F32)
+    qn_buf_printf(buf, "constexpr bool F32_TF32X3 = %s;\n", spec->f32_mode == QN_F32_TF32X3 ? "true" : "false");
+  qn_buf_printf(buf, "constexpr u32 OUT_BYTES = %" PRIu32 ";\n",
+                qn_dtype_bits(fused ? (qn_dtype)spec->output.target : spec->out_dtype) / 8);
+  qn_buf_printf(buf, "constexpr u32 HEAD_DIM = %" PRIu32 ", HEADS = %" PRIu32 ", KV_HEADS = %" PRIu32 ";\n",
+                spec->head_dim, spec->heads, spec->kv_heads);
+  qn_buf_printf(buf, "constexpr u32 TILE_Q = %" PRIu32 ", TILE_KV = %" PRIu32 ", WARPS = %" PRIu32, spec->tile_q,
+                spec->tile_kv, spec->warps);
+  qn_buf_printf(buf, ", THREADS = WARPS * 32;\nconstexpr int STAGES = %" PRIu32 ";\n", spec->stages);
+  qn_buf_printf(buf, "constexpr int CAUSAL = %s;\n", CAUSAL[spec->causal]);
+  qn_buf_printf(buf, "constexpr int MASK = %s;\n", mask_name(spec));
+  qn_buf_printf(buf, "constexpr u32 MASK_BYTES = %" PRIu32 ";\n", mask_bytes(spec));
+  qn_buf_printf(buf, "constexpr bool SCORES_RAW = %s;\n", raw ? "true" : "false");
+  write_float(buf, "SCALE", spec->scale);
+  write_float(buf, "SCORE_FACTOR", (float)(raw ? spec->scale * log2e : log2e));
+  if (!fused) return;
+  static const char *const ARITHMETIC[] = { "ARITHMETIC_DIVIDE", "ARITHMETIC_RECIPROCAL", "ARITHMETIC_MULTIPLY" };
+  qn_buf_printf(buf, "constexpr bool OUT_E5M2 = %s;\n", spec->output.target == QN_E5M2 ? "true" : "false");
+  qn_buf_printf(buf, "constexpr int SCALE_TYPE = %s;\n", element_name(spec->output.scale_dtype));
+  qn_buf_printf(buf, "constexpr int ARITHMETIC = %s;\n", ARITHMETIC[spec->output.arithmetic]);
+  qn_buf_printf(buf, "constexpr int ROUND_OUT = %s; // %s numerics\n",
+                spec->numerics == QN_EXACT ? element_name(spec->out_dtype) : "ELEMENT_ANY",
+                spec->numerics == QN_EXACT ? "exact" : "direct");
+  qn_buf_printf(buf, "constexpr int ROUND_INPUT = %s;\n", element_name(spec->output.round_input));
+  qn_buf_printf(buf, "constexpr int ROUND_QUOTIENT = %s;\n", element_name(spec->output.compute));
+}
+
+static void write_params(qn_buf *buf) {
+  qn_buf_printf(buf, "struct launch_params {\n");
+#define X(host, device, field, doc) qn_buf_printf(buf, "  %s %s;%s%s\n", #device, #field, doc[0] ? " // " : "", doc);
+  QN_LAUNCH_PARAM_MAP(X)
+#undef X
+  qn_buf_printf(buf, "};\n");
+}
+
+// --- composition -----------------------------------------------------------------------------------------
+
+static bool is_fp8(const qn_kernel_spec *spec) { return spec->output.family == QN_SCHEME_fp8_static; }
+static bool has_fp8_cvt(const qn_kernel_spec *spec) { return qn_target_get_info(spec->target)->fp8_cvt; }
+
+static bool always(const qn_kernel_spec *spec) { return spec != NULL; }
+static bool takes_fp8_cvt(const qn_kernel_spec *spec) { return is_fp8(spec) && has_fp8_cvt(spec); }
+static bool takes_fp8_codec(const qn_kernel_spec *spec) { return is_fp8(spec) && !has_fp8_cvt(spec); }
+static bool takes_16(const qn_kernel_spec *spec) { return spec->dtype != QN_F32; }
+static bool takes_f32(const qn_kernel_spec *spec) { return spec->dtype == QN_F32; }
+static bool takes_float(const qn_kernel_spec *spec) { return spec->output.family == QN_SCHEME_none; }
+
+// clang-format off
+// The files, in the order in which they stand in a kernel.
+static const struct {
+  const char *name, *text;
+  bool (*takes)(const qn_kernel_spec *spec);
+} FILES[] = {
+  { "ptx",                 qn_text_ptx,                 always },
+  { "ptx_fp8",             qn_text_ptx_fp8,             takes_fp8_cvt },
+  { "codec",               qn_text_codec_priv,          takes_fp8_codec },
+  { "fp8_software",        qn_text_fp8_software,        takes_fp8_codec },
+  { "tile",                qn_text_tile,                always },
+  { "products_16",         qn_text_products_16,         takes_16 },
+  { "products_f32",        qn_text_products_f32,        takes_f32 },
+  { "mask",                qn_text_mask,                always },
+  { "softmax",             qn_text_softmax,             always },
+  { "epilogue_float",      qn_text_epilogue_float,      takes_float },
+  { "epilogue_fp8_static", qn_text_epilogue_fp8_static, is_fp8 },
+  { "schedule_mma",        qn_text_schedule_mma,        always },
+};
+// clang-format on
+
+static void write_banner(qn_buf *buf, const qn_kernel_spec *spec, const char *name) {
+  qn_buf_printf(buf, "// %s, %s\n// Generated by Quench %s.\n\n", name, qn_target_name(spec->target), qn_version());
+  qn_buf_append(buf, qn_text_types, sizeof qn_text_types - 1);
+  qn_buf_printf(buf, "\n");
+}
+
+qn_status qn_kernel_write_source(qn_context *context, const qn_kernel_spec *spec, const qn_writer *writer) {
+  qn_kernel_spec r = *spec;
+  qn_reason reason;
+  char name[128];
+  qn_buf buf = QN_BUF(context);
+
+  if (!qn_target_supports(spec, &reason))
+    return qn_fail(context, QN_UNSUPPORTED, NULL, "%s: expected %s, found %s", qn_why_sentence(reason.why),
+                   reason.expected, reason.found);
+  qn_kernel_spec_resolve(&r);
+  qn_kernel_format_name(&r, name);
+  write_banner(&buf, &r, name);
+  write_constants(&buf, &r);
+  qn_buf_printf(&buf, "\n");
+  write_params(&buf);
+  for (size_t i = 0; i < QN_COUNT(FILES); i++)
+    if (FILES[i].takes(&r)) qn_buf_printf(&buf, "\n// ===== %s =====\n%s", FILES[i].name, FILES[i].text);
+  qn_buf_printf(&buf,
+                "\n// ===== entry =====\nextern \"C\" __global__ void __launch_bounds__(THREADS)\n%s(const "
+                "__grid_constant__ launch_params params) {\n  attention(params);\n}\n",
+                name);
+  qn_status status = buf.status != QN_OK ? qn_fail_memory(context) : writer->write(writer->user, buf.text, buf.length);
+  qn_buf_free(&buf);
+  return status;
+}
