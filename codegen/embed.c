@@ -2,8 +2,8 @@
 //
 //   embed OUTPUT.h FILE...      ->      static const char qn_text_<name>[] = { ... };
 //
-// <name> is the file's name up to its first dot. Bytes are written as numbers, because a string literal that long
-// is outside of the C standard's limits.
+// <name> is the file's name up to its first dot. Bytes are written as numbers, because a string literal that
+// long is outside of the C standard's limits.
 
 #include <ctype.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
-// The text of a kernel: constants, the parameter struct, then files of device/ in a fixed order, then the entry.
-// The same spec gives the same bytes.
+// The text of a kernel: constants, the parameter struct, then files of device/ in a fixed order, then the
+// entry. The same spec gives the same bytes.
 
 #include "codegen/device_text.h"
 #include "codegen/launch_priv.h"
@@ -10,12 +10,11 @@
 // --- constants -------------------------------------------------------------------------------------------
 
 // The device's numbers for element types and choices; the kernel's first lines define them.
-static const char CHOICES[] = "constexpr int ELEMENT_ANY = 0, ELEMENT_F16 = 1, ELEMENT_BF16 = 2, ELEMENT_F32 = 3;\n"
-                              "constexpr int CAUSAL_NONE = 0, CAUSAL_TOP_LEFT = 1, CAUSAL_BOTTOM_RIGHT = 2;\n"
-                              "constexpr int MASK_NONE = 0, MASK_BOOLEAN = 1, MASK_ADDITIVE_F16 = 2, "
-                              "MASK_ADDITIVE_BF16 = 3, MASK_ADDITIVE_F32 = 4;\n"
-                              "constexpr int ARITHMETIC_DIVIDE = 0, ARITHMETIC_RECIPROCAL = 1, "
-                              "ARITHMETIC_MULTIPLY = 2;\n";
+static const char CHOICES[] =
+    "enum { ELEMENT_ANY, ELEMENT_F16, ELEMENT_BF16, ELEMENT_F32 };\n"
+    "enum { CAUSAL_NONE, CAUSAL_TOP_LEFT, CAUSAL_BOTTOM_RIGHT };\n"
+    "enum { MASK_NONE, MASK_BOOLEAN, MASK_ADDITIVE_F16, MASK_ADDITIVE_BF16, MASK_ADDITIVE_F32 };\n"
+    "enum { ARITHMETIC_DIVIDE, ARITHMETIC_RECIPROCAL, ARITHMETIC_MULTIPLY };\n";
 
 static const char *element_name(int dtype) {
   switch (dtype) {
@@ -64,8 +63,8 @@ static void write_constants(qn_buf *buf, const qn_kernel_spec *spec) {
                 qn_dtype_bits(fused ? (qn_dtype)spec->output.target : spec->out_dtype) / 8);
   qn_buf_printf(buf, "constexpr u32 HEAD_DIM = %" PRIu32 ", HEADS = %" PRIu32 ", KV_HEADS = %" PRIu32 ";\n",
                 spec->head_dim, spec->heads, spec->kv_heads);
-  qn_buf_printf(buf, "constexpr u32 TILE_Q = %" PRIu32 ", TILE_KV = %" PRIu32 ", WARPS = %" PRIu32, spec->tile_q,
-                spec->tile_kv, spec->warps);
+  qn_buf_printf(buf, "constexpr u32 TILE_Q = %" PRIu32 ", TILE_KV = %" PRIu32 ", WARPS = %" PRIu32,
+                spec->tile_q, spec->tile_kv, spec->warps);
   qn_buf_printf(buf, ", THREADS = WARPS * 32;\nconstexpr int STAGES = %" PRIu32 ";\n", spec->stages);
   qn_buf_printf(buf, "constexpr int CAUSAL = %s;\n", CAUSAL[spec->causal]);
   qn_buf_printf(buf, "constexpr int MASK = %s;\n", mask_name(spec));
@@ -74,7 +73,8 @@ static void write_constants(qn_buf *buf, const qn_kernel_spec *spec) {
   write_float(buf, "SCALE", spec->scale);
   write_float(buf, "SCORE_FACTOR", (float)(raw ? spec->scale * log2e : log2e));
   if (!fused) return;
-  static const char *const ARITHMETIC[] = { "ARITHMETIC_DIVIDE", "ARITHMETIC_RECIPROCAL", "ARITHMETIC_MULTIPLY" };
+  static const char *const ARITHMETIC[] = { "ARITHMETIC_DIVIDE", "ARITHMETIC_RECIPROCAL",
+                                            "ARITHMETIC_MULTIPLY" };
   qn_buf_printf(buf, "constexpr bool OUT_E5M2 = %s;\n", spec->output.target == QN_E5M2 ? "true" : "false");
   qn_buf_printf(buf, "constexpr int SCALE_TYPE = %s;\n", element_name(spec->output.scale_dtype));
   qn_buf_printf(buf, "constexpr int ARITHMETIC = %s;\n", ARITHMETIC[spec->output.arithmetic]);
@@ -87,7 +87,8 @@ static void write_constants(qn_buf *buf, const qn_kernel_spec *spec) {
 
 static void write_params(qn_buf *buf) {
   qn_buf_printf(buf, "struct launch_params {\n");
-#define X(host, device, field, doc) qn_buf_printf(buf, "  %s %s;%s%s\n", #device, #field, doc[0] ? " // " : "", doc);
+#define X(host, device, field, doc)                                                                            \
+  qn_buf_printf(buf, "  %s %s;%s%s\n", #device, #field, doc[0] ? " // " : "", doc);
   QN_LAUNCH_PARAM_MAP(X)
 #undef X
   qn_buf_printf(buf, "};\n");
@@ -95,15 +96,31 @@ static void write_params(qn_buf *buf) {
 
 // --- composition -----------------------------------------------------------------------------------------
 
-static bool is_fp8(const qn_kernel_spec *spec) { return spec->output.family == QN_SCHEME_fp8_static; }
-static bool has_fp8_cvt(const qn_kernel_spec *spec) { return qn_target_get_info(spec->target)->fp8_cvt; }
+static bool is_fp8(const qn_kernel_spec *spec) {
+  return spec->output.family == QN_SCHEME_fp8_static;
+}
+static bool has_fp8_cvt(const qn_kernel_spec *spec) {
+  return qn_target_get_info(spec->target)->fp8_cvt;
+}
 
-static bool always(const qn_kernel_spec *spec) { return spec != NULL; }
-static bool takes_fp8_cvt(const qn_kernel_spec *spec) { return is_fp8(spec) && has_fp8_cvt(spec); }
-static bool takes_fp8_codec(const qn_kernel_spec *spec) { return is_fp8(spec) && !has_fp8_cvt(spec); }
-static bool takes_16(const qn_kernel_spec *spec) { return spec->dtype != QN_F32; }
-static bool takes_f32(const qn_kernel_spec *spec) { return spec->dtype == QN_F32; }
-static bool takes_float(const qn_kernel_spec *spec) { return spec->output.family == QN_SCHEME_none; }
+static bool always(const qn_kernel_spec *spec) {
+  return spec != NULL;
+}
+static bool takes_fp8_cvt(const qn_kernel_spec *spec) {
+  return is_fp8(spec) && has_fp8_cvt(spec);
+}
+static bool takes_fp8_codec(const qn_kernel_spec *spec) {
+  return is_fp8(spec) && !has_fp8_cvt(spec);
+}
+static bool takes_16(const qn_kernel_spec *spec) {
+  return spec->dtype != QN_F32;
+}
+static bool takes_f32(const qn_kernel_spec *spec) {
+  return spec->dtype == QN_F32;
+}
+static bool takes_float(const qn_kernel_spec *spec) {
+  return spec->output.family == QN_SCHEME_none;
+}
 
 // clang-format off
 // The files, in the order in which they stand in a kernel.
@@ -127,7 +144,8 @@ static const struct {
 // clang-format on
 
 static void write_banner(qn_buf *buf, const qn_kernel_spec *spec, const char *name) {
-  qn_buf_printf(buf, "// %s, %s\n// Generated by Quench %s.\n\n", name, qn_target_name(spec->target), qn_version());
+  qn_buf_printf(buf, "// %s, %s\n// Generated by Quench %s.\n\n", name, qn_target_name(spec->target),
+                qn_version());
   qn_buf_append(buf, qn_text_types, sizeof qn_text_types - 1);
   qn_buf_printf(buf, "\n");
 }
@@ -153,7 +171,8 @@ qn_status qn_kernel_write_source(qn_context *context, const qn_kernel_spec *spec
                 "\n// ===== entry =====\nextern \"C\" __global__ void __launch_bounds__(THREADS)\n%s(const "
                 "__grid_constant__ launch_params params) {\n  attention(params);\n}\n",
                 name);
-  qn_status status = buf.status != QN_OK ? qn_fail_memory(context) : writer->write(writer->user, buf.text, buf.length);
+  qn_status status =
+      buf.status != QN_OK ? qn_fail_memory(context) : writer->write(writer->user, buf.text, buf.length);
   qn_buf_free(&buf);
   return status;
 }

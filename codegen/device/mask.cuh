@@ -29,12 +29,12 @@ DEVICE void mask_row(float (&scores)[TILE_KV / 8][4], int half, int first, int v
       float &score = scores[n][half * 2 + i];
       int position = column + n * 8 + i;
       if (edge && position >= visible) {
-        score = MINUS_INFINITY;
+        score = minus_infinity();
         continue;
       }
       if constexpr (MASK == MASK_BOOLEAN) {
         if (ld_global_u8(mask + position * mask_kv) == 0) {
-          score = MINUS_INFINITY;
+          score = minus_infinity();
           continue;
         }
       }

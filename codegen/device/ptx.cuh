@@ -116,6 +116,7 @@ DEVICE float shuffle_xor(float value, u32 lanes) {
 
 DEVICE u32 bits_of(float value) { return __float_as_uint(value); }
 DEVICE float float_of(u32 bits) { return __uint_as_float(bits); }
+DEVICE float minus_infinity() { return float_of(0xff800000u); }
 
 // 2^x, about 2 ulp; 0 for -inf. Results below the smallest normal number become 0.
 DEVICE float exp2_fast(float x) {

@@ -210,7 +210,7 @@ DEVICE void attention(const launch_params &params) {
 #pragma unroll
       for (int i = 0; i < 4; i++) warp.output[m][n][i] = 0.0f;
 #pragma unroll
-    for (int half = 0; half < 2; half++) warp.rows[m][half] = { MINUS_INFINITY, 0.0f };
+    for (int half = 0; half < 2; half++) warp.rows[m][half] = { minus_infinity(), 0.0f };
   }
 
   // q is the first group of copies, with the first kv tile.

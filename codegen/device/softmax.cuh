@@ -6,8 +6,6 @@
 // are scaled and biased first, `base` is in their units and a weight is exp2((s - base) * SCORE_FACTOR): a mask of
 // -FLT_MAX then stays finite, and a row masked by it everywhere averages over all positions as it does elsewhere.
 
-constexpr float MINUS_INFINITY = -__builtin_inff();
-
 struct row_state {
   float base; // the largest score so far
   float sum;  // of the weights so far, of this lane's columns
@@ -21,7 +19,7 @@ DEVICE float weight(float score, float base) {
 // Turns row `half` (0: g, 1: g + 8) of the scores into weights and returns the factor by which what was summed
 // before must shrink.
 DEVICE float softmax_row(float (&scores)[TILE_KV / 8][4], int half, row_state &row) {
-  float largest = MINUS_INFINITY;
+  float largest = minus_infinity();
 #pragma unroll
   for (int n = 0; n < TILE_KV / 8; n++)
     largest = max_f32(largest, max_f32(scores[n][half * 2], scores[n][half * 2 + 1]));
@@ -32,7 +30,7 @@ DEVICE float softmax_row(float (&scores)[TILE_KV / 8][4], int half, row_state &r
   // A row in which everything is masked has no finite score; any finite base makes its weights 0.
   float before = row.base;
   row.base = max_f32(before, largest);
-  float base = row.base == MINUS_INFINITY ? 0.0f : row.base;
+  float base = row.base == minus_infinity() ? 0.0f : row.base;
   float shrink = exp2_fast(SCORES_RAW ? sub_rn(before, base) : mul_rn(sub_rn(before, base), SCORE_FACTOR));
 
   float sum = 0.0f;

@@ -4,5 +4,5 @@ typedef unsigned short u16;
 typedef unsigned int u32;
 typedef unsigned long long u64;
 typedef long long i64;
-#define DEVICE static __device__ __forceinline__
+#define DEVICE __device__ __forceinline__
 #define QN_CODEC_FN DEVICE
