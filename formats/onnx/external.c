@@ -1,4 +1,5 @@
 // External data: files beside the model, mapped once each, never outside of the model's folder.
+#define _XOPEN_SOURCE 700 // realpath
 #include "formats/onnx/onnx_priv.h"
 #include <errno.h>
 #include <fcntl.h>

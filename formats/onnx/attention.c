@@ -1,0 +1,57 @@
+// Attention 23 to 25, with the meaning that the errata of 2026 gave it: causal masks are aligned to the end of
+// what the cache holds, and softcap comes before the mask.
+#include "formats/onnx/onnx_priv.h"
+
+enum { Q, K, V, MASK, PAST_KEY, PAST_VALUE, LENGTHS };
+
+// Rank 3 is [batch, sequence, heads * head_dim]; rank 4 has the heads in front of the sequence. Where nothing is
+// known of q, the head counts tell: only rank 3 needs them.
+static bool is_3d(const qn_onnx_importer *im) {
+  int32_t rank = qn_onnx_operand_type(im, Q).rank;
+  return rank == QN_RANK_UNKNOWN ? qn_onnx_find_attr(im->item->node, "q_num_heads") != NULL : rank == 3;
+}
+
+static qn_dim sequence_of(const qn_onnx_importer *im, uint32_t operand) {
+  qn_type_info type = qn_onnx_operand_type(im, operand);
+  return type.rank == 3 ? type.dims[1] : type.rank == 4 ? type.dims[2] : 0;
+}
+
+// Query i sees key j if j <= i + offset. The offset is the length of the past, or the valid length less the
+// queries where a cache outside is given by its lengths, else 0.
+static const char *find_alignment(const qn_onnx_importer *im, bool *out_read) {
+  if (!qn_onnx_get_operand(im, PAST_KEY)) return qn_onnx_get_operand(im, LENGTHS) ? "bottom_right" : "top_left";
+  // The end of past and new keys is where the queries end only if there are as many of one as of the other.
+  int64_t queries = 0, keys = 0;
+  bool known = qn_dim_is_const(im->graph, sequence_of(im, Q), &queries) && qn_dim_is_const(im->graph, sequence_of(im, K), &keys);
+  if (known && queries != keys) *out_read = false;
+  return "bottom_right";
+}
+
+qn_status qn_onnx_special_attention(qn_onnx_importer *im, bool *out_read) {
+  const pb_node *node = im->item->node;
+  if (im->operand_count < 3 || !im->operands[Q] || !im->operands[K] || !im->operands[V])
+    return qn_onnx_fail_node(im->model, QN_INVALID, node, "Attention needs q, k and v");
+  int32_t rank = qn_onnx_operand_type(im, Q).rank;
+  if (rank != QN_RANK_UNKNOWN && rank != 3 && rank != 4)
+    return qn_onnx_fail_node(im->model, QN_INVALID, node, "q has rank %d; Attention takes 3 or 4", rank);
+  if (is_3d(im)) {
+    if (!qn_onnx_find_attr(node, "q_num_heads") || !qn_onnx_find_attr(node, "kv_num_heads"))
+      return qn_onnx_fail_node(im->model, QN_INVALID, node, "q has rank 3, and q_num_heads or kv_num_heads is missing");
+    qn_onnx_set_text(im, "q_layout", "bsm");
+    qn_onnx_set_text(im, "kv_layout", "bsm");
+    qn_onnx_set_text(im, "out_layout", "bsm");
+  }
+  const pb_attr *scale = qn_onnx_find_attr(node, "scale");
+  if (scale) { // 0 is how the graph writes the default, 1 / sqrt(head_dim)
+    *out_read = scale->has_f && scale->f != 0;
+    qn_onnx_set_float(im, "scale", (double)scale->f);
+  }
+  if (qn_onnx_attr_int(node, "is_causal", 0)) qn_onnx_set_text(im, "causal", find_alignment(im, out_read));
+  int64_t precision = qn_onnx_attr_int(node, "softmax_precision", 0);
+  if (precision) {
+    qn_dtype type = qn_onnx_dtype(precision);
+    if (!qn_dtype_is_float(type)) *out_read = false;
+    qn_onnx_set_int(im, "softmax_type", type);
+  }
+  return QN_OK;
+}
