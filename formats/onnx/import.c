@@ -119,12 +119,9 @@ static void describe(qn_onnx_importer *im, qn_node_params *params) {
   params->location = im->location.text;
 }
 
+// The graph names the node; the file stands in front.
 static qn_status fail_added(qn_onnx_importer *im, qn_status status) {
-  if (status != QN_INVALID) return status;
-  const pb_node *node = im->item->node;
-  bool named = node->name && *node->name;
-  return qn_fail_within(im->context, status, "%s: %s '%s'", im->model->place, named ? "node" : "node that makes",
-                        named ? node->name : node->n_output ? node->output[0] : "");
+  return status == QN_OK ? QN_OK : qn_fail_within(im->context, status, "%s", im->model->place);
 }
 
 qn_status qn_onnx_add_const(qn_onnx_importer *im, const char *suffix, const qn_tensor *tensor, qn_value *out_value) {

@@ -32,7 +32,7 @@ static size_t index_of(const inliner *in, const pb_function *function) {
 static bool is_wanted(const pb_node *node) {
   static const char *const wanted[] = { "Attention", "Softmax", "QuantizeLinear" };
   for (size_t i = 0; i < QN_COUNT(wanted); i++) {
-    if (!*qn_onnx_domain(node->domain) && qn_onnx_same(node->op_type, wanted[i])) return true;
+    if (qn_onnx_same(node->op_type, wanted[i])) return true;
   }
   return false;
 }

@@ -103,10 +103,11 @@ static const qn_onnx_op rows[] = {
   { "Xor",                   7, LAST, QN_OP_xor,              "",                                                        NULL },
 };
 
-// Operations of com.microsoft that are the standard ones of the same name under another address.
-static const qn_onnx_op microsoft_rows[] = {
-  { "DequantizeLinear",      1, 1,    QN_OP_dequantize,       "-axis -block_size",                                       S(dequantize) },
-  { "QuantizeLinear",        1, 1,    QN_OP_quantize,         "-axis -block_size -saturate",                             S(quantize) },
+// The standard operations of the same name under another address: onnxruntime's and TensorRT's.
+static const char *const alias_domains[] = { "com.microsoft", "trt" };
+static const qn_onnx_op alias_rows[] = {
+  { "DequantizeLinear",      1, 1,    QN_OP_dequantize,       "-axis -block_size -output_dtype",                         S(dequantize) },
+  { "QuantizeLinear",        1, 1,    QN_OP_quantize,         "-axis -block_size -output_dtype -precision -saturate",    S(quantize) },
 };
 
 // Operations of the standard domains that are not a function of their operands.
@@ -119,10 +120,10 @@ const qn_onnx_op *qn_onnx_op_get(uint32_t index) { return index < QN_COUNT(rows)
 const qn_onnx_op *qn_onnx_op_find(const char *domain, const char *name, int64_t version) {
   const qn_onnx_op *table = rows;
   size_t low = 0, high = QN_COUNT(rows);
-  if (strcmp(domain, "com.microsoft") == 0)
-    table = microsoft_rows, high = QN_COUNT(microsoft_rows);
-  else if (*domain)
-    return NULL;
+  for (size_t i = 0; i < QN_COUNT(alias_domains); i++) {
+    if (strcmp(domain, alias_domains[i]) == 0) table = alias_rows, high = QN_COUNT(alias_rows);
+  }
+  if (*domain && table == rows) return NULL;
   size_t count = high;
   while (low < high) { // the first row of that name
     size_t middle = (low + high) / 2;

@@ -82,6 +82,8 @@ qn_dim qn_onnx_dim_param(qn_graph *graph, const char *text) {
   for (const char *c = text; *c; c++) {
     if (!is_name_byte(*c) && !strchr("*+ ", *c)) return qn_dim_symbol(graph, text, length);
   }
+  // ONNX's own shape inference numbers what it knows nothing of; such a name must not stand in the way of ours.
+  if (strncmp(text, "unk__", 5) == 0) return qn_dim_fresh(graph);
   qn_dim dim;
   return read_expression(graph, text, &dim) ? dim : qn_dim_symbol(graph, text, length);
 }
