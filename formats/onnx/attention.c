@@ -38,7 +38,8 @@ qn_status qn_onnx_special_attention(qn_onnx_importer *im, bool *out_read) {
     if (!qn_onnx_find_attr(node, "q_num_heads") || !qn_onnx_find_attr(node, "kv_num_heads"))
       return qn_onnx_fail_node(im->model, QN_INVALID, node, "q has rank 3, and q_num_heads or kv_num_heads is missing");
     qn_onnx_set_text(im, "q_layout", "bsm");
-    qn_onnx_set_text(im, "kv_layout", "bsm");
+    qn_onnx_set_text(im, "k_layout", "bsm");
+    qn_onnx_set_text(im, "v_layout", "bsm");
     qn_onnx_set_text(im, "out_layout", "bsm");
   }
   const pb_attr *scale = qn_onnx_find_attr(node, "scale");
