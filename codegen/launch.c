@@ -4,7 +4,10 @@
 
 #include "ir/base_priv.h"
 
+#include <stdlib.h>
+
 enum { ROW_ALIGNMENT = 16 }; // bytes of one asynchronous copy
+static const int64_t MASK_ROW_BYTES_MAX = INT32_MAX;
 
 static const char PLACE[] = "launch";
 
@@ -18,13 +21,20 @@ uint32_t qn_kernel_get_threads(const qn_kernel_spec *spec) {
   return resolved.warps * 32;
 }
 
-// The q tile, then `stages` pairs of a k tile and a v tile. The output is staged where the q tile was.
+qn_dtype qn_kernel_get_staged_dtype(const qn_kernel_spec *spec) {
+  bool fused = spec->output.family != QN_SCHEME_none;
+  return fused && spec->numerics == QN_DIRECT ? QN_F32 : spec->out_dtype;
+}
+
+// The q tile, then `stages` pairs of a k tile and a v tile; at the end of a block its output rows instead.
 uint32_t qn_kernel_get_shared_bytes(const qn_kernel_spec *spec) {
   qn_kernel_spec resolved = *spec;
   qn_kernel_spec_resolve(&resolved);
   uint32_t q = resolved.tile_q * resolved.head_dim;
   uint32_t kv = resolved.tile_kv * (resolved.head_dim + resolved.v_head_dim);
-  return (q + resolved.stages * kv) * element_bytes(resolved.dtype);
+  uint32_t tiles = (q + resolved.stages * kv) * element_bytes(resolved.dtype);
+  uint32_t output = resolved.tile_q * resolved.v_head_dim * element_bytes(qn_kernel_get_staged_dtype(spec));
+  return QN_MAX(tiles, output);
 }
 
 static qn_status check_rows(qn_context *context, const qn_kernel_spec *spec, const char *name,
@@ -83,6 +93,12 @@ static qn_status check(qn_context *context, const qn_kernel_spec *spec, const qn
   if (args->kv_len > 0 || args->mask != 0)
     QN_TRY(check_given(context, "mask", spec->mask != QN_MASK_NONE, args->mask));
   if (args->mask != 0) QN_TRY(check_aligned(context, "mask", args->mask, element_bytes(mask)));
+  if (args->mask_kv_stride != 0 &&
+      (args->mask_kv_stride > MASK_ROW_BYTES_MAX || args->mask_kv_stride < -MASK_ROW_BYTES_MAX ||
+       (int64_t)args->kv_len * llabs(args->mask_kv_stride) > MASK_ROW_BYTES_MAX / element_bytes(mask)))
+    return qn_fail(context, QN_LIMIT, PLACE,
+                   "a row of the mask must span less than 2 GiB, its kv stride is %lld",
+                   (long long)args->mask_kv_stride);
   // Positions are compared as signed 32-bit numbers, tile ends included.
   if (args->q_len > INT32_MAX / 2 || args->kv_len > INT32_MAX / 2)
     return qn_fail(context, QN_LIMIT, PLACE, "q_len %u and kv_len %u must not exceed %d", args->q_len,

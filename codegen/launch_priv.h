@@ -53,6 +53,8 @@ typedef struct qn_launch {
   qn_launch_params params;
 } qn_launch;
 
+// The element type in which finished rows are staged in shared memory before they are stored or quantized.
+qn_dtype qn_kernel_get_staged_dtype(const qn_kernel_spec *spec);
 // Threads of a block and bytes of its dynamic shared memory; they depend on the spec alone.
 uint32_t qn_kernel_get_threads(const qn_kernel_spec *spec);
 uint32_t qn_kernel_get_shared_bytes(const qn_kernel_spec *spec);

@@ -55,7 +55,7 @@ static void write_constants(qn_buf *buf, const qn_kernel_spec *spec) {
   bool fused = spec->output.family != QN_SCHEME_none;
 
   qn_buf_printf(buf, "%s\n", CHOICES);
-  qn_buf_printf(buf, "constexpr int ELEMENT = %s;\n", element_name(spec->dtype));
+  if (spec->dtype != QN_F32) qn_buf_printf(buf, "constexpr int ELEMENT = %s;\n", element_name(spec->dtype));
   qn_buf_printf(buf, "constexpr u32 ELEMENT_BYTES = %" PRIu32 ";\n", qn_dtype_bits(spec->dtype) / 8);
   if (spec->dtype == QN_F32)
     qn_buf_printf(buf, "constexpr bool F32_TF32X3 = %s;\n", spec->f32_mode == QN_F32_TF32X3 ? "true" : "false");
@@ -72,15 +72,13 @@ static void write_constants(qn_buf *buf, const qn_kernel_spec *spec) {
   qn_buf_printf(buf, "constexpr bool SCORES_RAW = %s;\n", raw ? "true" : "false");
   write_float(buf, "SCALE", spec->scale);
   write_float(buf, "SCORE_FACTOR", (float)(raw ? spec->scale * log2e : log2e));
+  qn_buf_printf(buf, "constexpr int STAGED = %s;\n", element_name(qn_kernel_get_staged_dtype(spec)));
   if (!fused) return;
   static const char *const ARITHMETIC[] = { "ARITHMETIC_DIVIDE", "ARITHMETIC_RECIPROCAL",
                                             "ARITHMETIC_MULTIPLY" };
   qn_buf_printf(buf, "constexpr bool OUT_E5M2 = %s;\n", spec->output.target == QN_E5M2 ? "true" : "false");
   qn_buf_printf(buf, "constexpr int SCALE_TYPE = %s;\n", element_name(spec->output.scale_dtype));
   qn_buf_printf(buf, "constexpr int ARITHMETIC = %s;\n", ARITHMETIC[spec->output.arithmetic]);
-  qn_buf_printf(buf, "constexpr int ROUND_OUT = %s; // %s numerics\n",
-                spec->numerics == QN_EXACT ? element_name(spec->out_dtype) : "ELEMENT_ANY",
-                spec->numerics == QN_EXACT ? "exact" : "direct");
   qn_buf_printf(buf, "constexpr int ROUND_INPUT = %s;\n", element_name(spec->output.round_input));
   qn_buf_printf(buf, "constexpr int ROUND_QUOTIENT = %s;\n", element_name(spec->output.compute));
 }
@@ -137,8 +135,10 @@ static const struct {
   { "products_f32",        qn_text_products_f32,        takes_f32 },
   { "mask",                qn_text_mask,                always },
   { "softmax",             qn_text_softmax,             always },
+  { "output",              qn_text_output,              always },
   { "epilogue_float",      qn_text_epilogue_float,      takes_float },
   { "epilogue_fp8_static", qn_text_epilogue_fp8_static, is_fp8 },
+  { "store",               qn_text_store,               always },
   { "schedule_mma",        qn_text_schedule_mma,        always },
 };
 // clang-format on
@@ -168,7 +168,7 @@ qn_status qn_kernel_write_source(qn_context *context, const qn_kernel_spec *spec
   for (size_t i = 0; i < QN_COUNT(FILES); i++)
     if (FILES[i].takes(&r)) qn_buf_printf(&buf, "\n// ===== %s =====\n%s", FILES[i].name, FILES[i].text);
   qn_buf_printf(&buf,
-                "\n// ===== entry =====\nextern \"C\" __global__ void __launch_bounds__(THREADS)\n%s(const "
+                "\n// ===== entry =====\nextern \"C\" __global__ void __launch_bounds__(THREADS, 2)\n%s(const "
                 "__grid_constant__ launch_params params) {\n  attention(params);\n}\n",
                 name);
   qn_status status =

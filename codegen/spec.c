@@ -213,9 +213,7 @@ qn_legality qn_legality_of_target(const qn_target *target) {
 // --- completing and naming -------------------------------------------------------------------------------
 
 void qn_kernel_spec_resolve(qn_kernel_spec *spec) {
-  qn_tiles tiles = { 0 };
-  if ((unsigned)spec->target < QN_TARGET_COUNT)
-    tiles = qn_schedule_get_tiles(spec->schedule, qn_dtype_bits(spec->dtype) / 8, spec->head_dim, spec->target);
+  qn_tiles tiles = qn_schedule_get_tiles(spec);
   if (spec->tile_q == 0) spec->tile_q = tiles.tile_q;
   if (spec->tile_kv == 0) spec->tile_kv = tiles.tile_kv;
   if (spec->warps == 0) spec->warps = tiles.warps;

@@ -27,8 +27,7 @@ typedef struct qn_tiles {
   uint32_t tile_q, tile_kv, warps, stages;
 } qn_tiles;
 
-// The tiles for an element size, head_dim and chip; all zero where no row fits.
-qn_tiles qn_schedule_get_tiles(qn_schedule schedule, uint32_t element_bytes, uint32_t head_dim,
-                               qn_target target);
+// The tiles that a spec takes where it does not say them; all zero where no row fits.
+qn_tiles qn_schedule_get_tiles(const qn_kernel_spec *spec);
 
 #endif

@@ -1,14 +1,20 @@
 // Output as FP8 codes with one scale for the tensor, read from device memory.
 //
-// The order of roundings is the contract: accumulator -> ROUND_OUT (the type that the unfused attention would
-// have written; none in direct numerics) -> ROUND_INPUT -> quotient in f32 -> ROUND_QUOTIENT -> code. Every step
-// rounds to nearest even, by an instruction that no compiler option changes.
+// The order of roundings is the contract: staged value -> ROUND_INPUT -> quotient in f32 -> ROUND_QUOTIENT ->
+// code. Every step rounds to nearest even, by an instruction that no compiler option changes.
 
 // x as the nearest value of a narrower type.
 template <int type> DEVICE float round_to(float x) {
   if constexpr (type == ELEMENT_F16) return f32_from_f16(f16x2_from_f32(x, 0.0f) & 0xffffu);
   else if constexpr (type == ELEMENT_BF16) return float_of(bf16x2_from_f32(x, 0.0f) << 16);
   else return x;
+}
+
+// Element `index` of 16 bytes of type `type`.
+template <int type> DEVICE float unpack(const u32 (&bytes)[4], u32 index) {
+  if constexpr (type == ELEMENT_F32) return float_of(bytes[index]);
+  u32 bits = bytes[index / 2] >> index % 2 * 16 & 0xffffu;
+  return type == ELEMENT_F16 ? f32_from_f16(bits) : float_of(bits << 16);
 }
 
 struct epilogue {
@@ -22,15 +28,27 @@ struct epilogue {
     if constexpr (ARITHMETIC == ARITHMETIC_RECIPROCAL) scale = div_rn(1.0f, scale);
   }
 
-  DEVICE float quotient(float x) const {
-    x = round_to<ROUND_INPUT>(round_to<ROUND_OUT>(x));
+  DEVICE float quotient(float x) {
+    x = round_to<ROUND_INPUT>(x);
     return round_to<ROUND_QUOTIENT>(ARITHMETIC == ARITHMETIC_DIVIDE ? div_rn(x, scale) : mul_rn(x, scale));
   }
 
-  // Two neighbouring values of a row as the output's bytes.
-  DEVICE u16 convert(float low, float high) const {
-    low = quotient(low);
-    high = quotient(high);
-    return OUT_E5M2 ? e5m2x2_from_f32(low, high) : e4m3x2_from_f32(low, high);
+  // 16 codes from the staged rows.
+  DEVICE void convert(u32 (&out)[4], u32 rows, u32 row, u32 chunk) {
+    constexpr u32 elements = 16 / STAGED_BYTES; // of one staged chunk
+#pragma unroll
+    for (u32 i = 0; i < 4; i++) out[i] = 0;
+#pragma unroll
+    for (u32 part = 0; part < STAGED_BYTES; part++) {
+      u32 staged[4];
+      load_staged(staged, rows, row, chunk * STAGED_BYTES + part);
+#pragma unroll
+      for (u32 i = 0; i < elements; i += 2) {
+        float low = quotient(unpack<STAGED>(staged, i)), high = quotient(unpack<STAGED>(staged, i + 1));
+        u32 codes = OUT_E5M2 ? e5m2x2_from_f32(low, high) : e4m3x2_from_f32(low, high);
+        u32 byte = part * elements + i;
+        out[byte / 4] |= codes << byte % 4 * 8;
+      }
+    }
   }
 };

@@ -20,7 +20,7 @@ DEVICE float mask_value(const u8 *at) {
 // Applies scale and mask to one row of the scores, columns `first` + 8n + 2t, + 1; `edge` says that some positions
 // of this tile are not visible. `mask` is the mask's row, `mask_kv` its stride in bytes.
 template <bool edge>
-DEVICE void mask_row(float (&scores)[TILE_KV / 8][4], int half, int first, int visible, const u8 *mask, i64 mask_kv) {
+DEVICE void mask_row(float (&scores)[TILE_KV / 8][4], int half, int first, int visible, const u8 *mask, int mask_kv) {
   int column = first + (int)(thread_index() % 4) * 2;
 #pragma unroll
   for (int n = 0; n < TILE_KV / 8; n++)

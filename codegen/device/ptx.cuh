@@ -45,9 +45,8 @@ DEVICE void ld_shared_16(u32 (&value)[4], u32 from) {
   asm volatile("ld.shared.v4.u32 {%0, %1, %2, %3}, [%4];"
                : "=r"(value[0]), "=r"(value[1]), "=r"(value[2]), "=r"(value[3]) : "r"(from) : "memory");
 }
-DEVICE void st_shared(u32 to, u16 value) { asm volatile("st.shared.u16 [%0], %1;" ::"r"(to), "h"(value) : "memory"); }
-DEVICE void st_shared(u32 to, u32 value) { asm volatile("st.shared.u32 [%0], %1;" ::"r"(to), "r"(value) : "memory"); }
-DEVICE void st_shared(u32 to, u64 value) { asm volatile("st.shared.u64 [%0], %1;" ::"r"(to), "l"(value) : "memory"); }
+DEVICE void st_shared_u32(u32 to, u32 value) { asm volatile("st.shared.u32 [%0], %1;" ::"r"(to), "r"(value) : "memory"); }
+DEVICE void st_shared_u64(u32 to, u64 value) { asm volatile("st.shared.u64 [%0], %1;" ::"r"(to), "l"(value) : "memory"); }
 
 DEVICE u32 ld_global_u8(const void *from) {
   u32 value;

@@ -1,7 +1,7 @@
 // The schedule `mma`: one block computes TILE_Q rows of one head; each warp owns ROW_BLOCKS blocks of 16 of them
 // and walks over all kv tiles, which the block copies ahead of use into a ring of STAGES buffers.
 //
-//   shared memory:  [ q tile ][ k 0 ][ v 0 ][ k 1 ][ v 1 ] ...      output rows are staged in the q tile
+//   shared memory:  [ q tile ][ k 0 ][ v 0 ][ k 1 ][ v 1 ] ...      at the end the output, from the start
 //   ring:           wait for tile i, barrier, start copy of tile i + STAGES - 1, compute on tile i
 //   tiles:          0 .. full - 1 need no bounds; full .. count - 1 hold the diagonal or the end of kv
 
@@ -11,6 +11,8 @@ constexpr int K_STEPS = ROW_BYTES / 32; // products that one row of q and k take
 constexpr int COLUMNS = HEAD_DIM / 8;   // accumulator blocks of one row block
 // q stays in registers where there is room, else it is read again for each kv tile.
 constexpr bool Q_IN_REGISTERS = ELEMENT_BYTES == 2 && ROW_BLOCKS * K_STEPS <= 8;
+// One loop with bounds checks instead of two, where the checks are little beside the rest: half the code.
+constexpr bool EDGE_EVERYWHERE = ELEMENT_BYTES == 4 || MASK != MASK_NONE;
 
 typedef float score_block[TILE_KV / 8][4];
 typedef float output_block[COLUMNS][4];
@@ -26,7 +28,8 @@ struct warp_state {
 // What one block works on.
 struct block_state {
   const u8 *k, *v, *mask;
-  i64 k_stride, v_stride, mask_stride, mask_kv; // in bytes
+  i64 k_stride, v_stride, mask_stride;          // in bytes
+  int mask_kv;                                  // in bytes; a mask row is shorter than 2 GiB
   int first_row;                                // of this warp, as a q position
   u32 q_tile, ring;                             // shared memory
 };
@@ -127,8 +130,8 @@ DEVICE void process_tile(const launch_params &params, const block_state &block, 
   accumulate_output(warp, k_tile + KV_TILE_BYTES);
 }
 
-// Divides by the sums, converts, and stages this warp's rows in its own rows of the q tile.
-DEVICE void stage_output(const epilogue &convert, const block_state &block, warp_state &warp) {
+// Divides by the sums and stages this warp's rows.
+DEVICE void stage_output(u32 rows, warp_state &warp) {
   u32 lane = thread_index() % 32, first = thread_index() / 32 * WARP_ROWS;
 #pragma unroll
   for (int m = 0; m < ROW_BLOCKS; m++)
@@ -140,38 +143,10 @@ DEVICE void stage_output(const epilogue &convert, const block_state &block, warp
       float inverse = sum == 0.0f ? 0.0f : div_rn(1.0f, sum); // a row that sees nothing is zero
       u32 row = first + (u32)(m * 16 + half * 8) + lane / 4;
 #pragma unroll
-      for (int n = 0; n < COLUMNS; n++) {
-        u32 byte = (u32)(n * 8) * OUT_BYTES + lane % 4 * 2 * OUT_BYTES;
-        st_shared(tile_address(block.q_tile, row, byte / 16) + byte % 16,
-                  convert.convert(mul_rn(warp.output[m][n][half * 2], inverse),
-                                  mul_rn(warp.output[m][n][half * 2 + 1], inverse)));
-      }
+      for (int n = 0; n < COLUMNS; n++)
+        stage_pair(rows, row, (u32)n * 8 + lane % 4 * 2, mul_rn(warp.output[m][n][half * 2], inverse),
+                   mul_rn(warp.output[m][n][half * 2 + 1], inverse));
     }
-}
-
-// Writes this warp's staged rows, 16 bytes a lane where the row's address allows it.
-DEVICE void store_output(const block_state &block, u8 *out, i64 stride, int q_len) {
-  constexpr u32 chunks = HEAD_DIM * OUT_BYTES / 16;
-  u32 lane = thread_index() % 32, first = thread_index() / 32 * WARP_ROWS;
-  for (u32 index = lane; index < WARP_ROWS * chunks; index += 32) {
-    u32 row = index / chunks, chunk = index % chunks;
-    int position = block.first_row + (int)row;
-    if (position >= q_len) break;
-    u32 value[4];
-    ld_shared_16(value, tile_address(block.q_tile, first + row, chunk));
-    u8 *to = out + position * stride + chunk * 16;
-    if (((u64)to & 15) == 0) {
-      st_global_16(to, value);
-    } else {
-#pragma unroll
-      for (u32 byte = 0; byte < 16; byte += OUT_BYTES) {
-        u32 word = value[byte / 4] >> byte % 4 * 8;
-        if constexpr (OUT_BYTES == 1) st_global_u8(to + byte, word);
-        else if constexpr (OUT_BYTES == 2) st_global_u16(to + byte, word);
-        else st_global_u32(to + byte, word);
-      }
-    }
-  }
 }
 
 DEVICE void attention(const launch_params &params) {
@@ -184,6 +159,7 @@ DEVICE void attention(const launch_params &params) {
 
   const u8 *q = (const u8 *)params.q + (batch * params.q_batch + head * params.q_head) * ELEMENT_BYTES;
   u8 *out = (u8 *)params.out + (batch * params.out_batch + head * params.out_head) * OUT_BYTES;
+  i64 stride = params.out_position * OUT_BYTES;
   block_state block;
   block.k = (const u8 *)params.k + (batch * params.k_batch + kv_head * params.k_head) * ELEMENT_BYTES;
   block.v = (const u8 *)params.v + (batch * params.v_batch + kv_head * params.v_head) * ELEMENT_BYTES;
@@ -191,7 +167,7 @@ DEVICE void attention(const launch_params &params) {
   block.k_stride = params.k_position * ELEMENT_BYTES;
   block.v_stride = params.v_position * ELEMENT_BYTES;
   block.mask_stride = params.mask_q * MASK_BYTES;
-  block.mask_kv = params.mask_kv * MASK_BYTES;
+  block.mask_kv = (int)(params.mask_kv * MASK_BYTES);
   block.first_row = (int)(first_row + thread_index() / 32 * WARP_ROWS);
   block.q_tile = shared_base();
   block.ring = block.q_tile + Q_TILE_BYTES;
@@ -199,8 +175,8 @@ DEVICE void attention(const launch_params &params) {
   // The first row sees the fewest positions, the last the most.
   int last_row = (int)(first_row + TILE_Q < params.q_len ? first_row + TILE_Q : params.q_len) - 1;
   int fewest = visible_positions(params, (int)first_row), most = visible_positions(params, last_row);
-  int full = fewest > 0 ? fewest / TILE_KV : 0;
-  int count = most > 0 ? (most + TILE_KV - 1) / TILE_KV : 0;
+  int full = fewest > 0 ? fewest / (int)TILE_KV : 0;
+  int count = most > 0 ? (most + (int)TILE_KV - 1) / (int)TILE_KV : 0;
 
   warp_state warp;
 #pragma unroll
@@ -230,16 +206,19 @@ DEVICE void attention(const launch_params &params) {
   }
 
   int index = 0;
+  if constexpr (!EDGE_EVERYWHERE) {
 #pragma unroll 1
-  for (; index < full; index++) process_tile<false>(params, block, warp, index, count);
+    for (; index < full; index++) process_tile<false>(params, block, warp, index, count);
+  }
 #pragma unroll 1
   for (; index < count; index++) process_tile<true>(params, block, warp, index, count);
 
-  epilogue convert;
-  convert.prepare(params);
+  epilogue epilogue;
+  epilogue.prepare(params);
   cp_async_wait<0>();
-  block_sync(); // q has arrived for all even if there was no kv tile, and is not read any more
-  stage_output(convert, block, warp);
+  block_sync(); // no copy is under way, even if there was no kv tile, and no tile is read any more
+  stage_output(shared_base(), warp);
   warp_sync();
-  store_output(block, out, params.out_position * OUT_BYTES, (int)params.q_len);
+  store_rows(epilogue, shared_base(), thread_index() / 32 * WARP_ROWS, WARP_ROWS, (int)(params.q_len - first_row),
+             out + first_row * stride, stride);
 }

@@ -1,12 +1,15 @@
 // Tiles in shared memory: rows of HEAD_DIM elements, in chunks of 16 bytes. Chunk c of row r stands at chunk
 // c ^ (r % 8), so that eight rows of one column of chunks, which is what ldmatrix reads, lie in different banks.
+// A row has at least 8 chunks.
 
 constexpr u32 ROW_BYTES = HEAD_DIM * ELEMENT_BYTES;
 constexpr u32 ROW_CHUNKS = ROW_BYTES / 16;
 constexpr u32 Q_TILE_BYTES = TILE_Q * ROW_BYTES;
 constexpr u32 KV_TILE_BYTES = TILE_KV * ROW_BYTES;
 
-DEVICE u32 tile_address(u32 tile, u32 row, u32 chunk) { return tile + row * ROW_BYTES + ((chunk ^ row % 8) << 4); }
+template <u32 row_bytes = ROW_BYTES> DEVICE u32 tile_address(u32 tile, u32 row, u32 chunk) {
+  return tile + row * row_bytes + ((chunk ^ row % 8) << 4);
+}
 
 // Starts the copy of `rows` rows from global memory, the first of which is position `first`; rows at `limit` and
 // beyond become zero. `stride` is in bytes.
