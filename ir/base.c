@@ -93,6 +93,10 @@ qn_status qn_fail(qn_context *context, qn_status status, const char *place, cons
   return status;
 }
 
+qn_status qn_context_set_error(qn_context *context, qn_status status, const char *place, const char *message) {
+  return qn_fail(context, status, place, "%s", message);
+}
+
 qn_status qn_fail_memory(qn_context *context) {
   return qn_fail(context, QN_MEMORY, NULL, "the allocator returned no memory");
 }

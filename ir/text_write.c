@@ -4,6 +4,7 @@
 #include "ir/lex_priv.h"
 #include "ir/text_priv.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <xxhash.h>
 
@@ -187,7 +188,6 @@ static void write_metadata(text_writer *w, qn_node node) {
 
 static void write_node(text_writer *w, qn_node node) {
   const qn_graph *graph = w->graph;
-  put(w, "  ");
   uint32_t results = qn_node_get_result_count(graph, node), operands = qn_node_get_operand_count(graph, node);
   for (uint32_t i = 0; i < results; i++) {
     if (i) put(w, ", ");
@@ -206,7 +206,6 @@ static void write_node(text_writer *w, qn_node node) {
   if (operands) put(w, ")");
   write_attrs(w, node);
   write_metadata(w, node);
-  put(w, "\n");
 }
 
 static void write_header(text_writer *w) {
@@ -245,21 +244,52 @@ static void write_outputs(text_writer *w) {
 static qn_status write_graph(text_writer *w) {
   write_header(w);
   for (qn_node node = qn_graph_get_first(w->graph); node; node = qn_node_get_next(w->graph, node)) {
-    if (qn_node_get_op(w->graph, node) != QN_OP_input) write_node(w, node);
+    if (qn_node_get_op(w->graph, node) == QN_OP_input) continue;
+    put(w, "  ");
+    write_node(w, node);
+    put(w, "\n");
     if (w->buf.length >= FLUSH_SIZE) QN_TRY(flush(w));
   }
   write_outputs(w);
   return flush(w);
 }
 
-qn_status qn_graph_write_text(const qn_graph *graph, const qn_text_params *params, const qn_writer *writer) {
+static text_writer writer_for(const qn_graph *graph, const qn_text_params *params, const qn_writer *out) {
   text_writer w = {
-    .graph = graph, .out = writer, .buf = QN_BUF(qn_graph_get_context(graph)), .metadata = true
+    .graph = graph, .out = out, .buf = QN_BUF(qn_graph_get_context(graph)), .metadata = true
   };
-  w.to_buf = qn_buf_writer(&w.buf);
   w.inline_limit = params && params->inline_limit ? params->inline_limit : INLINE_LIMIT;
   if (params) w.metadata = !params->no_metadata;
+  return w;
+}
+
+qn_status qn_graph_write_text(const qn_graph *graph, const qn_text_params *params, const qn_writer *writer) {
+  text_writer w = writer_for(graph, params, writer);
+  w.to_buf = qn_buf_writer(&w.buf);
   qn_status status = write_graph(&w);
+  qn_buf_free(&w.buf);
+  return status;
+}
+
+qn_status qn_node_write_text(const qn_graph *graph, qn_node node, const qn_text_params *params,
+                             const qn_writer *writer) {
+  text_writer w = writer_for(graph, params, writer);
+  w.to_buf = qn_buf_writer(&w.buf);
+  write_node(&w, node);
+  qn_status status = flush(&w);
+  qn_buf_free(&w.buf);
+  return status;
+}
+
+qn_status qn_node_write_attr(const qn_graph *graph, qn_node node, const char *name, const qn_writer *writer) {
+  text_writer w = writer_for(graph, NULL, writer);
+  w.to_buf = qn_buf_writer(&w.buf);
+  qn_op op = qn_node_get_op(graph, node);
+  int index = qn_op_find_attr(op, name, strlen(name));
+  assert(index >= 0);
+  const qn_node_attr *attr = qn_node_find_attr(graph, node, index);
+  if (attr) write_attr(&w, node, &qn_op_get_info(op)->attrs[index], attr);
+  qn_status status = flush(&w);
   qn_buf_free(&w.buf);
   return status;
 }

@@ -81,6 +81,10 @@ QN_API void qn_context_destroy(qn_context *context);
 // The last failure; status QN_OK and empty strings if there was none. Never NULL.
 QN_API const qn_error *qn_context_get_error(const qn_context *context);
 
+// Records a failure and returns `status`: for callbacks that the library calls, and for libraries beside it.
+// `place` may be NULL; the texts are copied.
+QN_API qn_status qn_context_set_error(qn_context *context, qn_status status, const char *place, const char *message);
+
 // Receives text piece by piece; how the library hands out anything it would otherwise print.
 // A status other than QN_OK stops the writer, which returns it.
 typedef qn_status (*qn_write_fn)(void *user, const char *text, size_t length);

@@ -262,6 +262,12 @@ typedef struct qn_text_params {
 } qn_text_params;
 // The text form (docs/text.md). `params` may be NULL.
 QN_API qn_status qn_graph_write_text(const qn_graph *graph, const qn_text_params *params, const qn_writer *writer);
+// One node in the text form, without a newline: `y: e4m3[B,T,512] = quantize(r, s)[scheme=fp8_static]`.
+QN_API qn_status qn_node_write_text(const qn_graph *graph, qn_node node, const qn_text_params *params,
+                                    const qn_writer *writer);
+// One attribute as the text form spells it: `top_left`, `{0, 2, 1, 3}`, `0.125`; nothing where the node does not say
+// it. Asserts that the op has the attribute.
+QN_API qn_status qn_node_write_attr(const qn_graph *graph, qn_node node, const char *name, const qn_writer *writer);
 // Reads the text form. `place` names the source in messages ("model.qn"). Errors: QN_INVALID with line:column.
 QN_API qn_status qn_graph_read_text(qn_context *context, const char *place, const char *text, size_t length,
                                     qn_graph **out_graph);
