@@ -1,0 +1,110 @@
+// quench fuse: runs the pipeline, says what became what, writes the model. The talk goes to standard error, so
+// that the model may go to standard output.
+#include "tool.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+// The nodes of the graph as read, by the embedder's id; ids of ONNX nodes are small and dense.
+typedef struct id_table {
+  qn_node *nodes;
+  uint64_t count;
+} id_table;
+
+static bool id_table_fill(id_table *table, const qn_graph *graph) {
+  uint64_t limit = 2 * (uint64_t)qn_graph_get_node_limit(graph) + 1024; // ids beyond are not shown
+  *table = (id_table){ .nodes = calloc(limit, sizeof(qn_node)), .count = limit };
+  if (!table->nodes) return false;
+  for (qn_node node = qn_graph_get_first(graph); node != QN_NONE; node = qn_node_get_next(graph, node)) {
+    uint64_t id = qn_node_get_id(graph, node);
+    if (id && id < limit) table->nodes[id] = node;
+  }
+  return true;
+}
+
+typedef struct fuse_run {
+  tool_model model;
+  qn_graph *before; // a clone of the graph as read
+  id_table ids;
+  qn_pipeline *pipeline;
+} fuse_run;
+
+static bool is_fused(const qn_graph *graph, qn_node node) {
+  return qn_node_get_op(graph, node) == QN_OP_attention && qn_node_get_scheme(graph, node, "output").family != QN_SCHEME_none;
+}
+
+// The nodes that went into one fused attention, and what they became.
+static int show_rewrite(tool *t, const fuse_run *run, qn_node node, bool in_full) {
+  enum { LINES_MAX = 40 };
+  int64_t index = qn_pipeline_find_rewrite(run->pipeline, node);
+  qn_rewrite rewrite = { .rule = "" };
+  if (index >= 0 && qn_pipeline_get_rewrite(run->pipeline, (uint32_t)index, &rewrite) != QN_OK) return tool_fail(t);
+  qn_str layer = qn_node_get_layer(run->model.graph, node);
+  fprintf(stderr, "%s%.*s%sby rule %s: %u nodes became 1\n", layer.length ? "layer " : "", (int)layer.length, layer.text,
+          layer.length ? ", " : "", rewrite.rule, rewrite.id_count);
+  if (!in_full) return TOOL_DONE;
+  fputs("  before\n", stderr);
+  uint32_t shown = 0;
+  for (uint32_t i = 0; i < rewrite.id_count && shown < LINES_MAX; i++) {
+    uint64_t id = rewrite.ids[i];
+    if (id >= run->ids.count || run->ids.nodes[id] == QN_NONE) continue;
+    fputs("    ", stderr);
+    tool_write_node(run->before, run->ids.nodes[id], stderr);
+    shown++;
+  }
+  if (shown == LINES_MAX && rewrite.id_count > shown) fprintf(stderr, "    ... and %u more\n", rewrite.id_count - shown);
+  fputs("  after\n    ", stderr);
+  tool_write_node(run->model.graph, node, stderr);
+  return TOOL_DONE;
+}
+
+// Without --verbose one rewrite is shown in full: a model's layers are alike.
+static int show_summary(tool *t, const fuse_run *run) {
+  uint32_t fused = 0, attentions = 0;
+  const qn_graph *graph = run->model.graph;
+  for (qn_node node = qn_graph_get_first(graph); node != QN_NONE; node = qn_node_get_next(graph, node)) {
+    if (qn_node_get_op(graph, node) != QN_OP_attention) continue;
+    attentions++;
+    if (!is_fused(graph, node)) continue;
+    if (show_rewrite(t, run, node, fused == 0 || t->options.verbose) != TOOL_DONE) return TOOL_BAD;
+    fused++;
+  }
+  fprintf(stderr, "%u nodes became %u; fused %u of %u attentions\n", qn_graph_count_nodes(run->before),
+          qn_graph_count_nodes(graph), fused, attentions);
+  if (fused < attentions) fprintf(stderr, "quench explain says why not %s\n", fused ? "all" : "one");
+  return fused ? TOOL_DONE : TOOL_NO;
+}
+
+static int write_graph(tool *t, tool_output *output, void *user) {
+  fuse_run *run = user;
+  return tool_emit_graph(t, run->model.graph, tool_get_form(t), output);
+}
+
+static int write_model(tool *t, fuse_run *run) {
+  const char *path = t->options.output;
+  if (strcmp(tool_get_form(t), "onnx") != 0) return tool_with_output(t, path, write_graph, run);
+  if (!run->model.onnx) return tool_error(run->model.place, "a .qn model cannot be written as ONNX", "only what was ONNX can");
+  if (!path || strcmp(path, "-") == 0)
+    return tool_error("fuse", "an ONNX model is written to a file", "-o OUT.onnx");
+  return qn_onnx_write_file(run->model.onnx, path) == QN_OK ? TOOL_DONE : tool_fail(t);
+}
+
+int tool_cmd_fuse(tool *t) {
+  fuse_run run = { 0 };
+  if (!tool_model_read(t, t->options.operand, &run.model)) return TOOL_BAD;
+  int code = TOOL_BAD;
+  if (qn_graph_clone(run.model.graph, &run.before) != QN_OK) {
+    tool_fail(t);
+  } else if (!id_table_fill(&run.ids, run.before)) {
+    tool_error("fuse", "out of memory", NULL);
+  } else if (tool_run_pipeline(t, run.model.graph, NULL, &run.pipeline)) {
+    code = show_summary(t, &run);
+    if (code != TOOL_BAD && write_model(t, &run) == TOOL_BAD) code = TOOL_BAD;
+    if (t->options.stats) tool_print_stats(run.pipeline);
+  }
+  qn_pipeline_destroy(run.pipeline);
+  free(run.ids.nodes);
+  qn_graph_destroy(run.before);
+  tool_model_destroy(&run.model);
+  return code;
+}
