@@ -1,7 +1,8 @@
-// The scalar codecs: between binary32 or binary64 and every float type of at most 16 bits. The one source of them.
+// The scalar codecs: between binary32 or binary64 and every float type of at most 16 bits. The one source of
+// them.
 //
-// The reference executor includes this file, and the kernels for chips without a conversion instruction carry the
-// same text, so both give the same bytes. It is therefore written in what C17 and CUDA C++ have in common:
+// The reference executor includes this file, and the kernels for chips without a conversion instruction carry
+// the same text, so both give the same bytes. It is therefore written in what C17 and CUDA C++ have in common:
 // integer operations on `unsigned` (32 bits) and `unsigned long long`, no include, no libc, no floating point.
 // Device code defines QN_CODEC_FN (as `static __device__ __forceinline__`) in front of the text.
 //
@@ -11,13 +12,13 @@
 //   unsigned qn_T_from_f64(unsigned long long bits, int saturate)  bits of an f64 -> code, rounded once
 //   unsigned qn_T_to_f32(unsigned code)                            code -> bits of an f32, exact
 //
-// and for the exponent-only type: qn_e8m0_from_f32(bits, saturate, up), qn_e8m0_to_f32(code).
+// and for the exponent-only type: qn_e8m0_from_f32 and _from_f64 (bits, saturate, up), qn_e8m0_to_f32(code).
 //
 // Rounding is to nearest, ties to even. What overflows becomes the largest finite value if `saturate`, infinity
-// included, else the type's infinity, or its NaN where it has none. The sign of zero is kept, except by the FNUZ
-// types, which have one zero. NaN becomes the one code of the table whatever its sign and payload, as the
-// conversion instructions do; e2m1 has no NaN and takes the largest value. This is ONNX's Cast table and what the
-// host functions of CUDA's cuda_fp8.h and cuda_fp4.h compute from binary32.
+// included, else the type's infinity, or its NaN where it has none. The sign of zero is kept, except by the
+// FNUZ types, which have one zero. NaN becomes the one code of the table whatever its sign and payload, as the
+// conversion instructions do; e2m1 has no NaN and takes the largest value. This is ONNX's Cast table and what
+// the host functions of CUDA's cuda_fp8.h and cuda_fp4.h compute from binary32.
 #ifndef QUENCH_QUANT_CODEC_PRIV_H
 #define QUENCH_QUANT_CODEC_PRIV_H
 
@@ -68,14 +69,16 @@ QN_CODEC_FN unsigned qn_codec_from_f32(unsigned bits, int saturate, int sign_bit
   int field = (int)(magnitude >> 23);
   unsigned significand = (magnitude & 0x7FFFFFu) << 7;
   if (magnitude > 0x7F800000u) return nan;
-  if (field > 0) significand |= 1u << 30;
-  else field = 1;
-  return qn_codec_finish(bits >> 31, qn_codec_round(significand, field - 127, mantissa, bias), saturate, sign_bit,
-                         largest, overflow, nan);
+  if (field > 0)
+    significand |= 1u << 30;
+  else
+    field = 1;
+  return qn_codec_finish(bits >> 31, qn_codec_round(significand, field - 127, mantissa, bias), saturate,
+                         sign_bit, largest, overflow, nan);
 }
 
-QN_CODEC_FN unsigned qn_codec_from_f64(unsigned long long bits, int saturate, int sign_bit, int mantissa, int bias,
-                                       unsigned largest, unsigned overflow, unsigned nan) {
+QN_CODEC_FN unsigned qn_codec_from_f64(unsigned long long bits, int saturate, int sign_bit, int mantissa,
+                                       int bias, unsigned largest, unsigned overflow, unsigned nan) {
   unsigned long long magnitude = bits & 0x7FFFFFFFFFFFFFFFull;
   unsigned long long fraction = magnitude & 0xFFFFFFFFFFFFFull;
   int field = (int)(magnitude >> 52);
@@ -123,14 +126,26 @@ QN_CODEC_FN unsigned qn_codec_to_f32(unsigned code, int sign_bit, int mantissa, 
 QN_CODEC_MAP(X)
 #undef X
 
-// The power of two at or above |x| (`up`), or at or below it. As in CUDA: the sign is dropped, zero gives code 0,
-// which stands for 2^-127; NaN, and what is too large unless `saturate`, gives 255.
+// The power of two at or above |x| (`up`), or at or below it. As in CUDA: the sign is dropped, what is at or
+// below 2^-127, zero included, gives code 0; NaN, and what is too large unless `saturate`, gives 255.
+QN_CODEC_FN unsigned qn_codec_exponent(int exponent, unsigned inexact, int saturate, int up) {
+  int code = exponent + 127 + (up && inexact ? 1 : 0);
+  if (code < 0) return 0;
+  return code < 255 ? (unsigned)code : saturate ? 0xFEu : 0xFFu;
+}
+
+QN_CODEC_FN unsigned qn_e8m0_from_f64(unsigned long long bits, int saturate, int up) {
+  unsigned long long magnitude = bits & 0x7FFFFFFFFFFFFFFFull;
+  if (magnitude > 0x7FF0000000000000ull) return 0xFFu;
+  return qn_codec_exponent((int)(magnitude >> 52) - 1023, (magnitude & 0xFFFFFFFFFFFFFull) != 0, saturate, up);
+}
+
 QN_CODEC_FN unsigned qn_e8m0_from_f32(unsigned bits, int saturate, int up) {
   unsigned magnitude = bits & 0x7FFFFFFFu;
-  unsigned code = magnitude >> 23;
+  unsigned fraction = magnitude & 0x7FFFFFu;
   if (magnitude > 0x7F800000u) return 0xFFu;
-  if (up && (magnitude & 0x7FFFFFu) != 0 && magnitude > 0x00400000u) code++; // 0x00400000 is 2^-127 itself
-  return code == 0xFFu && saturate ? 0xFEu : code;
+  if (magnitude < 0x00800000u) return up && fraction > 0x00400000u; // subnormal: 0x00400000 is 2^-127
+  return qn_codec_exponent((int)(magnitude >> 23) - 127, fraction != 0, saturate, up);
 }
 
 QN_CODEC_FN unsigned qn_e8m0_to_f32(unsigned code) {
