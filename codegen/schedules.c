@@ -27,7 +27,7 @@ static const struct {
   { QN_SCHEDULE_mma, 4,    64,  false, 0,          { 64,    32,     4,    2 } },
   { QN_SCHEDULE_mma, 4,    64,  true,  0,          { 64,    32,     4,    2 } },
   { QN_SCHEDULE_mma, 4,    128, false, 0,          { 64,    32,     4,    2 } },
-  { QN_SCHEDULE_mma, 4,    128, true,  0,          { 64,    16,     4,    2 } },
+  { QN_SCHEDULE_mma, 4,    128, true,  0,          { 64,    32,     4,    2 } },
 };
 // clang-format on
 

@@ -37,7 +37,7 @@ DEVICE void make_weights(a_fragment &a, const float (&scores)[TILE_KV / 8][4], i
 DEVICE void load_v(b_fragment (&b)[2], u32 tile, int row, int block) {
   u32 loaded[4];
   u32 lane = thread_index() % 32;
-  ldmatrix_x4_trans(loaded, tile_address(tile, (u32)row + lane % 16, (u32)block * 2 + lane / 16));
+  ldmatrix_x4_trans(loaded, tile_address(tile, (u32)row + lane % 16, (u32)block * 2, lane / 16));
   make_b(b[0], loaded[0], loaded[1]);
   make_b(b[1], loaded[2], loaded[3]);
 }

@@ -47,8 +47,8 @@ DEVICE void load_v(b_fragment (&b)[2], u32 tile, int row, int block) {
   u32 lane = thread_index() % 32;
   u32 group = lane / 4, even = (u32)row + lane % 4 * 2;
   for (u32 i = 0; i < 2; i++) {
-    u32 chunk = (u32)block * 4 + i * 2 + group / 4, byte = group % 4 * 4;
-    make_b(b[i], ld_shared_u32(tile_address(tile, even, chunk) + byte),
-           ld_shared_u32(tile_address(tile, even + 1, chunk) + byte));
+    u32 chunk = (u32)block * 4 + i * 2, byte = group % 4 * 4;
+    make_b(b[i], ld_shared_u32(tile_address(tile, even, chunk, group / 4) + byte),
+           ld_shared_u32(tile_address(tile, even + 1, chunk, group / 4) + byte));
   }
 }

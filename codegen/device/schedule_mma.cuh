@@ -38,7 +38,7 @@ DEVICE void load_q(a_fragment &a, u32 tile, int block, int step) {
   u32 loaded[4];
   u32 lane = thread_index() % 32, warp = thread_index() / 32;
   u32 row = warp * WARP_ROWS + (u32)block * 16 + lane % 16;
-  ldmatrix_x4(loaded, tile_address(tile, row, (u32)step * 2 + lane / 16));
+  ldmatrix_x4(loaded, tile_address(tile, row, (u32)step * 2, lane / 16));
   make_a(a, loaded);
 }
 
@@ -58,7 +58,7 @@ DEVICE void compute_scores(warp_state &warp, u32 q_tile, u32 k_tile) {
     for (int n = 0; n < TILE_KV / 8; n++)
 #pragma unroll
       for (int i = 0; i < 4; i++) warp.scores[m][n][i] = 0.0f;
-#pragma unroll
+#pragma unroll(Q_IN_REGISTERS ? K_STEPS : 4)
   for (int step = 0; step < K_STEPS; step++) {
     a_fragment a[ROW_BLOCKS];
 #pragma unroll
@@ -70,7 +70,7 @@ DEVICE void compute_scores(warp_state &warp, u32 q_tile, u32 k_tile) {
     for (int pair = 0; pair < TILE_KV / 16; pair++) {
       u32 loaded[4];
       u32 row = (u32)pair * 16 + lane / 16 * 8 + lane % 8;
-      ldmatrix_x4(loaded, tile_address(k_tile, row, (u32)step * 2 + lane / 8 % 2));
+      ldmatrix_x4(loaded, tile_address(k_tile, row, (u32)step * 2, lane / 8 % 2));
 #pragma unroll
       for (int n = 0; n < 2; n++) {
         b_fragment b;

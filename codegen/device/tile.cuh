@@ -11,6 +11,12 @@ template <u32 row_bytes = ROW_BYTES> DEVICE u32 tile_address(u32 tile, u32 row, 
   return tile + row * row_bytes + ((chunk ^ row % 8) << 4);
 }
 
+// The same for chunk `even` + `odd`, where `even` is an even number known at compile time and `odd` is 0 or 1. Said
+// apart, a row needs four different exclusive-ors at most, and the rest of the address is a constant.
+DEVICE u32 tile_address(u32 tile, u32 row, u32 even, u32 odd) {
+  return tile + row * ROW_BYTES + even / 8 * 128 + ((even % 8 ^ (odd ^ row % 8)) << 4);
+}
+
 // Starts the copy of `rows` rows from global memory, the first of which is position `first`; rows at `limit` and
 // beyond become zero. `stride` is in bytes.
 template <u32 rows> DEVICE void tile_load(u32 tile, const u8 *base, i64 stride, u32 first, u32 limit) {
