@@ -355,6 +355,23 @@ bool qn_dim_evaluate(const qn_graph *graph, qn_dim dim, qn_dim_lookup_fn lookup,
   return true;
 }
 
+bool qn_dim_never_negative(const qn_graph *graph, qn_dim dim) {
+  int64_t value;
+  if (qn_dim_is_const(graph, dim, &value)) return value >= 0;
+  const qn_dim_entry *entry = entry_of(graph, dim);
+  if (entry->kind == QN_DIM_SYMBOL) return true;
+  if (entry->kind == QN_DIM_CEIL_DIV)
+    return qn_dim_never_negative(graph, (qn_dim)entry->words[0]) && qn_dim_never_negative(graph, (qn_dim)entry->words[1]);
+  sum s;
+  to_sum(graph, dim, &s);
+  for (uint32_t i = 0; i < s.count; i++) {
+    if (s.terms[i].coefficient < 0) return false;
+    for (uint32_t k = 0; k < s.terms[i].atom_count; k++)
+      if (!qn_dim_never_negative(graph, s.terms[i].atoms[k])) return false;
+  }
+  return true;
+}
+
 // `?7` stands as it is; every other symbol is written like any name.
 static bool is_unknown(qn_str name) {
   if (name.length < 2 || name.text[0] != '?') return false;

@@ -150,7 +150,12 @@ bool qn_node_same_attrs(const qn_graph *graph, qn_node a, qn_node b);
 // Hash of an elided tensor of an attribute.
 uint64_t qn_tensor_get_elided_hash(const qn_tensor *tensor);
 
+// Whether a dim is at least 0 whatever its symbols, which stand for sizes: no term has a negative coefficient.
+bool qn_dim_never_negative(const qn_graph *graph, qn_dim dim);
+
 // ir/shape.c: sets the result types of a node from its operands and attributes; a declared type is refined.
 qn_status qn_shape_infer(qn_graph *graph, qn_node node);
+// Compares the result types of a node with its shape rule: QN_BUG if they disagree. Interns types, changes no node.
+qn_status qn_shape_check(qn_graph *graph, qn_node node);
 
 #endif
