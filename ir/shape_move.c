@@ -221,6 +221,19 @@ qn_status qn_shape_tile(qn_shape *shape) {
   return qn_shape_result(shape, 0, x.dtype, x.rank, repeats);
 }
 
+qn_status qn_shape_repeat(qn_shape *shape) {
+  qn_type_info x = qn_shape_operand(shape, 0);
+  int64_t count = qn_node_get_int(shape->graph, shape->node, "count");
+  if (count < 0) return qn_shape_fail(shape, "count is %lld", (long long)count);
+  if (x.rank < 0) return unknown_rank(shape, x.dtype);
+  int32_t axis;
+  QN_TRY(axis_attribute(shape, x.rank, &axis));
+  qn_dim dims[QN_RANK_MAX];
+  memcpy(dims, x.dims, (size_t)x.rank * sizeof *dims);
+  dims[axis] = qn_dim_mul(shape->graph, dims[axis], qn_dim_const(shape->graph, count));
+  return qn_shape_result(shape, 0, x.dtype, x.rank, dims);
+}
+
 qn_status qn_shape_pad(qn_shape *shape) {
   qn_graph *graph = shape->graph;
   qn_type_info x = qn_shape_operand(shape, 0);

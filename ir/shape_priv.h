@@ -59,6 +59,7 @@ qn_status qn_shape_gather_elements(qn_shape *shape);
 qn_status qn_shape_gather_nd(qn_shape *shape);
 qn_status qn_shape_tile(qn_shape *shape);
 qn_status qn_shape_pad(qn_shape *shape);
+qn_status qn_shape_repeat(qn_shape *shape);
 
 // --- what rules are made of (shape.c) --------------------------------------------------------------------
 

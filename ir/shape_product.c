@@ -80,7 +80,7 @@ static qn_status conv_extent(qn_shape *shape, uint32_t spatial, uint32_t i, qn_d
     covered = qn_shape_sub(graph, covered, reach);
     if (mode == NOTSET) covered = qn_shape_add(graph, covered, qn_dim_const(graph, before + after));
   }
-  if (qn_shape_is_const(graph, covered, &length) && length < 0)
+  if (qn_shape_is_const(graph, covered, &length) && length < 1)
     return qn_shape_fail_pair(shape, "the kernel is larger than dim %u", i + 2);
   *out = covered == QN_DIM_NONE ? QN_DIM_NONE : qn_dim_ceil_div(graph, covered, qn_dim_const(graph, stride));
   return QN_OK;
@@ -185,8 +185,8 @@ qn_status qn_shape_attention(qn_shape *shape) {
   heads q, k, v;
   enum { Q, K, V, MASK, PAST_KEY, PAST_VALUE };
   QN_TRY(read_heads(shape, Q, "q_layout", "heads", &q));
-  QN_TRY(read_heads(shape, K, "kv_layout", "kv_heads", &k));
-  QN_TRY(read_heads(shape, V, "kv_layout", "kv_heads", &v));
+  QN_TRY(read_heads(shape, K, "k_layout", "kv_heads", &k));
+  QN_TRY(read_heads(shape, V, "v_layout", "kv_heads", &v));
   QN_TRY(agree(shape, "the lengths of k and v", &k.length, &v.length));
   QN_TRY(agree(shape, "the heads of k and v", &k.heads, &v.heads));
   QN_TRY(agree(shape, "the batches of k and v", &k.batch, &v.batch));

@@ -313,15 +313,10 @@ static bool may_be_small(qn_type_info info) {
   return (is_integer(info.dtype) || info.dtype == QN_ANY) && info.rank <= 1;
 }
 
-static bool evaluate(evaluation *e, qn_value value, values *out) {
-  qn_graph *graph = e->graph;
-  if (e->budget == 0) return false;
-  e->budget--;
-  qn_node node = qn_value_get_node(graph, value);
-  qn_op op = qn_node_get_op(graph, node);
-  if (op == QN_OP_const) return from_tensor(graph, qn_value_get_const(graph, value), out);
-  if (!may_be_small(qn_type_get_info(graph, qn_value_get_type(graph, value)))) return false;
-  switch (op) {
+// By the rule of the operation; false where there is none or it needs what is not known.
+static bool from_node(evaluation *e, qn_value value, qn_node node, values *out) {
+  switch (qn_node_get_op(e->graph, node)) {
+  case QN_OP_const: return from_tensor(e->graph, qn_value_get_const(e->graph, value), out);
   case QN_OP_shape: return from_shape(e, node, out);
   case QN_OP_size: return from_size(e, node, out);
   case QN_OP_add:
@@ -340,7 +335,7 @@ static bool evaluate(evaluation *e, qn_value value, values *out) {
   case QN_OP_concat: return from_concat(e, node, out);
   case QN_OP_gather: return from_gather(e, node, out);
   case QN_OP_slice: return from_slice(e, node, out);
-  case QN_OP_split: return from_split(e, node, qn_value_get_result_index(graph, value), out);
+  case QN_OP_split: return from_split(e, node, qn_value_get_result_index(e->graph, value), out);
   case QN_OP_fill: return from_fill(e, node, out);
   case QN_OP_expand: return from_expand(e, node, out);
   case QN_OP_range: return from_range(e, node, out);
@@ -354,6 +349,23 @@ static bool evaluate(evaluation *e, qn_value value, values *out) {
   case QN_OP_transpose: return operand_values(e, node, 0, out);
   default: return false;
   }
+}
+
+static bool evaluate(evaluation *e, qn_value value, values *out) {
+  qn_graph *graph = e->graph;
+  qn_type_info info = qn_type_get_info(graph, qn_value_get_type(graph, value));
+  int64_t count = info.rank == 0 ? 1 : -1;
+  if (!may_be_small(info)) return false;
+  if (e->budget > 0) {
+    e->budget--;
+    if (from_node(e, value, qn_value_get_node(graph, value), out)) return true;
+  }
+  // Nothing is known but how many there are.
+  if (info.rank == 1) qn_dim_is_const(graph, info.dims[0], &count);
+  if (count < 0 || count > QN_SHAPE_VALUES_MAX) return false;
+  out->count = (uint32_t)count;
+  for (uint32_t i = 0; i < out->count; i++) out->at[i] = QN_DIM_NONE;
+  return true;
 }
 
 bool qn_shape_get_int_values(qn_graph *graph, qn_value value, qn_dim out_values[QN_SHAPE_VALUES_MAX],

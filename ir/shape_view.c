@@ -7,24 +7,10 @@ static qn_status unknown_rank(qn_shape *shape, qn_dtype dtype) {
   return qn_shape_result(shape, 0, dtype, QN_RANK_UNKNOWN, NULL);
 }
 
-// The number of elements of a shape operand, which is the rank that it asks for; -1 if not known.
-static int32_t shape_operand_rank(const qn_shape *shape, uint32_t index) {
-  qn_type_info info = qn_shape_operand(shape, index);
-  int64_t count;
-  return info.rank == 1 && qn_dim_is_const(shape->graph, info.dims[0], &count) && count <= QN_RANK_MAX
-             ? (int32_t)count
-             : -1;
-}
-
-// The values of a shape operand, as many NONE as it has elements if only that is known. False if neither is.
 static bool shape_operand(const qn_shape *shape, uint32_t index, qn_dim values[QN_SHAPE_VALUES_MAX],
                           uint32_t *out_count) {
-  qn_value value = qn_node_get_operand(shape->graph, shape->node, index);
-  if (qn_shape_get_int_values(shape->graph, value, values, out_count)) return true;
-  int32_t count = shape_operand_rank(shape, index);
-  for (int32_t i = 0; i < count; i++) values[i] = QN_DIM_NONE;
-  *out_count = count < 0 ? 0 : (uint32_t)count;
-  return count >= 0;
+  return qn_shape_get_int_values(shape->graph, qn_node_get_operand(shape->graph, shape->node, index), values,
+                                 out_count);
 }
 
 // --- reshape ---------------------------------------------------------------------------------------------
