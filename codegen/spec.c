@@ -12,16 +12,6 @@
 enum { IN_Q, IN_K, IN_V, IN_MASK, IN_PAST_KEY, IN_PAST_VALUE, IN_KV_LENGTHS, IN_OUTPUT_SCALE };
 enum { OUT_OUT, OUT_PRESENT_KEY, OUT_PRESENT_VALUE, OUT_SCORES };
 
-bool qn_refuse(qn_reason *reason, qn_why why, const char *expected, const char *found_format, ...) {
-  va_list list;
-  va_start(list, found_format);
-  reason->why = why;
-  snprintf(reason->expected, sizeof reason->expected, "%s", expected);
-  vsnprintf(reason->found, sizeof reason->found, found_format, list);
-  va_end(list);
-  return false;
-}
-
 // --- reading a node --------------------------------------------------------------------------------------
 
 static qn_type_info type_of(const qn_graph *graph, qn_value value) {

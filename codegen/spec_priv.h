@@ -4,11 +4,7 @@
 
 #include <quench/kernel.h>
 
-#include "ir/base_priv.h"
-
-// Fills the reason and returns false: `return qn_refuse(reason, QN_WHY_window, "no window", "%d", left)`.
-bool qn_refuse(qn_reason *reason, qn_why why, const char *expected, const char *found_format, ...)
-    QN_PRINTF(4, 5);
+#include "ir/reason_priv.h"
 
 // What of a chip decides the text of a kernel. mma.sync for f16, bf16 and tf32, ldmatrix and cp.async are
 // common to all targets.

@@ -1,7 +1,7 @@
 // The table of reason codes.
-#include "ir/base_priv.h"
+#include "ir/reason_priv.h"
 
-#include <quench/reason.h>
+#include <stdio.h>
 
 static const struct {
   const char *name, *sentence, *hint;
@@ -20,4 +20,14 @@ qn_stage qn_why_get_stage(qn_why why) { return why < QN_WHY_COUNT ? reasons[why]
 const char *qn_stage_name(qn_stage stage) {
   static const char *const names[] = { "", "import", "canonicalize", "match", "legality", "target" };
   return stage < QN_COUNT(names) ? names[stage] : "?";
+}
+
+bool qn_refuse(qn_reason *reason, qn_why why, const char *expected, const char *found_format, ...) {
+  va_list list;
+  va_start(list, found_format);
+  reason->why = why;
+  snprintf(reason->expected, sizeof reason->expected, "%s", expected);
+  vsnprintf(reason->found, sizeof reason->found, found_format, list);
+  va_end(list);
+  return false;
 }
