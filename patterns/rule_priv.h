@@ -11,7 +11,7 @@
 
 #include <quench/pipeline.h>
 
-#include "ir/base_priv.h"
+#include "ir/reason_priv.h"
 
 // --- tables ----------------------------------------------------------------------------------------------
 
@@ -85,9 +85,6 @@ const qn_family *qn_family_find(const char *name, size_t length);
 // The common predicates and functions (predicates.c).
 extern const qn_predicate qn_common_predicates[];
 extern const qn_function qn_common_functions[];
-
-// Fills in a reason and returns false: `return qn_refuse(out_reason, QN_WHY_head_dim, "64 or 128", "%d", d);`
-bool qn_refuse(qn_reason *out_reason, qn_why why, const char *expected, const char *found, ...) QN_PRINTF(4, 5);
 
 // --- what a match says -----------------------------------------------------------------------------------
 
