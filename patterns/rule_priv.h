@@ -132,26 +132,26 @@ typedef struct qn_miss {
   qn_node root;
   uint32_t depth; // operations matched before the failure
   qn_why why;
-  uint32_t place;          // byte in the rule's match text; for a guard: in its stead, see `guard`
+  uint32_t place;          // byte of the rule's match text; a guard has `guard` instead
   int32_t guard;           // index in `where`, or -1
   qn_node node;            // at fault, or QN_NONE
   qn_value value;          // at fault, or QN_NONE
-  uint32_t operand;        // position of `value` among the operands of the matched node above it, or UINT32_MAX
-  int64_t expected, found; // their meaning follows from `why`; internal to rule_miss.c
+  uint32_t operand;        // position of `value` among the operands of what matched above it, or UINT32_MAX
+  uint32_t term;           // in the parsed rule
+  int64_t expected, found; // their meaning follows from `why`: rule_miss.c
   qn_reason reason;        // of a predicate that refused; else `why` is none
 } qn_miss;
 
-// "match", "legality" or "target" are in qn_why_get_stage(miss->why). The words of expected and found.
+// The words of expected and found; `why` is miss->why, its stage qn_why_get_stage. Reads the graph as it is
+// now: what was removed since is "gone".
 void qn_miss_get_reason(const qn_rule_set *set, const qn_graph *graph, const qn_miss *miss,
                         qn_reason *out_reason);
-// The name of the value or node at fault, "" if it is gone. Lives as long as the graph.
-qn_str qn_miss_get_at(const qn_graph *graph, const qn_miss *miss);
-// "attention_fp8_static: y = quantize(cast(o)?, s)[scheme=sc:fp8_static]"
+// The name of the value or node at fault; "" if there is none or it is gone. `buffer` serves values without a
+// name.
+const char *qn_miss_get_at(const qn_graph *graph, const qn_miss *miss, char buffer[16]);
+// "y = quantize(cast(o)?, s)[scheme=sc:fp8_static]", or "where target_fuses(o, sc)"
 qn_status qn_miss_write_row(const qn_rule_set *set, const qn_miss *miss, const qn_writer *writer);
-// Three lines with a caret:
-//   attention_fp8_static does not match at y = quantize (1 operation matched first)
-//       o = attention(q, k, v)[..]
-//           ^ another operation stands here: expected attention, found add (value 'r')
+// Three lines with a caret; docs/rules.md has an example.
 qn_status qn_miss_write(const qn_rule_set *set, const qn_graph *graph, const qn_miss *miss,
                         const qn_writer *writer);
 
