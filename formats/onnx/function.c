@@ -36,7 +36,7 @@ static uint32_t tensor_at(const qn_onnx_exporter *ex, const char *text) {
 
 // --- the body ----------------------------------------------------------------------------------------------
 
-static char **rename(qn_onnx_exporter *ex, char **names, size_t count) {
+static char **inner_names(qn_onnx_exporter *ex, char **names, size_t count) {
   char **texts = qn_onnx_alloc(ex->memory, count * sizeof *texts);
   for (size_t i = 0; texts && i < count; i++)
     texts[i] = *names[i] ? (char *)(uintptr_t)ex->inner[tensor_at(ex, names[i])] : names[i]; // not written through
@@ -61,8 +61,8 @@ static qn_status copy_body(qn_onnx_exporter *ex, const qn_onnx_fusion *fusion, p
     copy->name = copy->doc_string = NULL;
     copy->n_metadata_props = 0;
     copy->metadata_props = NULL;
-    copy->input = rename(ex, node->input, node->n_input);
-    copy->output = rename(ex, node->output, node->n_output);
+    copy->input = inner_names(ex, node->input, node->n_input);
+    copy->output = inner_names(ex, node->output, node->n_output);
     if (!copy->input || !copy->output) return qn_fail_memory(ex->context);
     function->node[function->n_node++] = copy;
   }

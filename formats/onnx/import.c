@@ -141,9 +141,11 @@ qn_status qn_onnx_add_draft(qn_onnx_importer *im, const char *result) {
   QN_TRY(QN_RESERVE(im->context, im->names, im->name_capacity, (uint64_t)count + 1));
   QN_TRY(QN_RESERVE(im->context, im->types, im->type_capacity, (uint64_t)count + 1));
   QN_TRY(QN_RESERVE(im->context, im->results, im->result_capacity, (uint64_t)count + 1));
+  // TensorRT's quantizers declare their FP8 results as bytes: of foreign operations we read, we know better.
+  bool trusted = im->op == QN_OP_extern || !*qn_onnx_domain(node->domain);
   for (uint32_t i = 0; i < count; i++) {
     const char *text = result ? result : node->output[i];
-    const qn_onnx_name *name = result || !*text ? NULL : qn_onnx_names_find(&im->model->names, text, strlen(text));
+    const qn_onnx_name *name = result || !*text || !trusted ? NULL : qn_onnx_names_find(&im->model->names, text, strlen(text));
     im->names[i] = *text ? text : NULL;
     im->types[i] = name ? qn_onnx_type(im->graph, name->type) : 0;
     im->results[i] = QN_NONE;
