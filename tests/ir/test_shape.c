@@ -48,7 +48,7 @@ static void check_refusal(const shape_case *c) {
   qn_context_destroy(context);
 }
 
-#define CHECK_ALL(cases) \
+#define CHECK_ALL(cases)                                                                                       \
   for (size_t i = 0; i < QN_COUNT(cases); i++) check_case(&(cases)[i])
 
 // clang-format off

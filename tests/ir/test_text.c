@@ -56,10 +56,10 @@ Test(text, extern_with_many_results_none_and_holes) {
 }
 
 Test(text, dims) {
-  round_trip(
-      "graph (a: f32[2*T + 1,128*ceil_div(T, 128),B*T - 1,?1,\"Min(48, sequence)\"], b: f32[?7,\"a b\",\"return\",\"a.\",\"\\n\"]) {\n"
-      "  return a, b\n"
-      "}\n");
+  round_trip("graph (a: f32[2*T + 1,128*ceil_div(T, 128),B*T - 1,?1,\"Min(48, sequence)\"], b: f32[?7,\"a "
+             "b\",\"return\",\"a.\",\"\\n\"]) {\n"
+             "  return a, b\n"
+             "}\n");
 }
 
 Test(text, constants_of_every_type) {
