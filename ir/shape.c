@@ -208,7 +208,7 @@ qn_dim qn_shape_divide(qn_graph *graph, qn_dim a, qn_dim b) {
 
 bool qn_shape_differ(const qn_graph *graph, qn_dim a, qn_dim b) {
   int64_t x, y;
-  return a != b && qn_shape_is_const(graph, a, &x) && qn_shape_is_const(graph, b, &y) && x != y;
+  return a != b && b != QN_DIM_NONE && qn_shape_is_const(graph, a, &x) && qn_shape_is_const(graph, b, &y) && x != y;
 }
 
 // Whether a dim is a symbol `?n`: one that stands for "unknown" in a type.
@@ -221,7 +221,7 @@ static bool is_unknown(const qn_graph *graph, qn_dim dim) {
 
 qn_dim qn_shape_same(const qn_graph *graph, qn_dim a, qn_dim b) {
   int64_t value;
-  if (a == b || qn_shape_is_const(graph, a, &value)) return a;
+  if (a == b || b == QN_DIM_NONE || qn_shape_is_const(graph, a, &value)) return a;
   if (qn_shape_is_const(graph, b, &value)) return b;
   if (!is_unknown(graph, a)) return a;
   if (!is_unknown(graph, b)) return b;

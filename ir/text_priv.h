@@ -38,6 +38,11 @@ qn_status qn_text_read_type(text_reader *reader, qn_type *out_type);
 // `[key=value, ...]` of the node reader->op, or nothing.
 qn_status qn_text_read_attrs(text_reader *reader);
 
+// --- writing ---------------------------------------------------------------------------------------------
+
+// `key=value, ...` without the brackets: the attributes of a node that are not their default.
+void qn_text_append_attrs(qn_buf *buf, const qn_graph *graph, qn_node node);
+
 // --- tensors ---------------------------------------------------------------------------------------------
 
 // Elements of a tensor; saturates at UINT64_MAX.

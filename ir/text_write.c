@@ -146,19 +146,25 @@ static void write_attr(text_writer *w, qn_node node, const qn_attr_info *info, c
   }
 }
 
-static void write_attrs(text_writer *w, qn_node node) {
+static bool write_attrs(text_writer *w, qn_node node, const char *opening) {
   const qn_op_info *row = qn_op_get_info(qn_node_get_op(w->graph, node));
   bool any = false;
   for (int i = 0; row->attrs[i].name; i++) {
     const qn_node_attr *attr = qn_node_find_attr(w->graph, node, i);
     if (!attr) continue;
-    put(w, any ? ", " : "[");
+    put(w, any ? ", " : opening);
     put(w, row->attrs[i].name);
     put(w, "=");
     write_attr(w, node, &row->attrs[i], attr);
     any = true;
   }
-  if (any) put(w, "]");
+  return any;
+}
+
+void qn_text_append_attrs(qn_buf *buf, const qn_graph *graph, qn_node node) {
+  text_writer w = { .graph = graph, .buf = *buf, .inline_limit = INLINE_LIMIT };
+  write_attrs(&w, node, "");
+  *buf = w.buf;
 }
 
 // --- nodes -----------------------------------------------------------------------------------------------
@@ -204,7 +210,7 @@ static void write_node(text_writer *w, qn_node node) {
       put(w, "_");
   }
   if (operands) put(w, ")");
-  write_attrs(w, node);
+  if (write_attrs(w, node, "[")) put(w, "]");
   write_metadata(w, node);
 }
 
@@ -255,9 +261,7 @@ static qn_status write_graph(text_writer *w) {
 }
 
 static text_writer writer_for(const qn_graph *graph, const qn_text_params *params, const qn_writer *out) {
-  text_writer w = {
-    .graph = graph, .out = out, .buf = QN_BUF(qn_graph_get_context(graph)), .metadata = true
-  };
+  text_writer w = { .graph = graph, .out = out, .buf = QN_BUF(qn_graph_get_context(graph)), .metadata = true };
   w.inline_limit = params && params->inline_limit ? params->inline_limit : INLINE_LIMIT;
   if (params) w.metadata = !params->no_metadata;
   return w;
