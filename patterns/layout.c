@@ -1,0 +1,194 @@
+// What stands between attention and quantize: transposes, reshapes and casts that attention can do itself by
+// writing its output in another layout or element type. Absorbed only where a quantize follows, so that
+// everything else in the graph stays as it was.
+#include "patterns/rule_priv.h"
+
+#include <quench/kernel.h>
+
+enum { CHAIN_MAX = 8 };
+
+// --- guards ----------------------------------------------------------------------------------------------
+
+static bool is_layout_or_cast(qn_op op) {
+  return op == QN_OP_cast || (qn_op_get_info(op)->facts & (QN_FACT_VIEW | QN_FACT_LAYOUT));
+}
+
+// (value): its only user is a quantize, or another layout operation or cast that leads to one.
+static bool leads_to_quantize(const qn_match *match, const qn_arg *args, qn_reason *out_reason) {
+  const qn_graph *graph = qn_match_get_graph(match);
+  qn_value value = args[0].value;
+  for (int step = 0; step < CHAIN_MAX; step++) {
+    if (qn_value_is_output(graph, value))
+      return qn_refuse(out_reason, QN_WHY_graph_output, "a value that only a quantize reads", "a graph output");
+    qn_use use = qn_value_get_first_use(graph, value);
+    if (use == QN_NONE) return qn_refuse(out_reason, QN_WHY_not_quantized, "quantize", "no user");
+    qn_node user = qn_use_get_user(graph, use);
+    for (qn_use next = qn_use_get_next(graph, use); next != QN_NONE; next = qn_use_get_next(graph, next))
+      if (qn_use_get_user(graph, next) != user)
+        return qn_refuse(out_reason, QN_WHY_multiple_users, "one user", "more");
+    qn_op op = qn_node_get_op(graph, user);
+    if (qn_node_get_operand(graph, user, 0) == value && op == QN_OP_quantize) return true;
+    if (qn_node_get_operand(graph, user, 0) != value || !is_layout_or_cast(op)) {
+      qn_why why =
+          qn_op_get_info(op)->facts & QN_FACT_ELEMENTWISE ? QN_WHY_arithmetic_between : QN_WHY_not_quantized;
+      return qn_refuse(out_reason, why, "quantize", "%s", qn_op_get_info(op)->name);
+    }
+    value = qn_node_get_result(graph, user, 0);
+  }
+  return qn_refuse(out_reason, QN_WHY_layout_chain, "at most 8 operations before the quantize", "more");
+}
+
+// The dims of attention's output, whatever its layout.
+typedef struct output_dims {
+  qn_dim dims[4]; // batch, length, heads, head_dim
+  bool merged;    // heads and head_dim are one: dims[2] is their product
+} output_dims;
+
+static bool read_output(const qn_graph *graph, qn_node attention, output_dims *out) {
+  qn_type_info type =
+      qn_type_get_info(graph, qn_value_get_type(graph, qn_node_get_result(graph, attention, 0)));
+  *out = (output_dims){ 0 };
+  switch ((qn_layout)qn_node_get_int(graph, attention, "out_layout")) {
+  case QN_LAYOUT_BSHD:
+    if (type.rank != 4) return false;
+    for (int i = 0; i < 4; i++) out->dims[i] = type.dims[i];
+    return true;
+  case QN_LAYOUT_BSM:
+    if (type.rank != 3) return false;
+    for (int i = 0; i < 3; i++) out->dims[i] = type.dims[i];
+    out->merged = true;
+    return true;
+  default: return false; // bhsd has to be transposed first; of tm nothing is left to merge
+  }
+}
+
+// Whether two shapes of equal element count are the same: if all dims but one agree, the last one does too.
+static bool same_dims(const qn_graph *graph, const qn_type_info *type, const qn_dim *dims, int32_t rank) {
+  int open = 0;
+  if (type->rank != rank) return false;
+  for (int32_t d = 0; d < rank; d++) {
+    int64_t a, b;
+    if (type->dims[d] == dims[d]) continue;
+    if (qn_dim_is_const(graph, type->dims[d], &a) && qn_dim_is_const(graph, dims[d], &b)) return false;
+    open++;
+  }
+  return open <= 1;
+}
+
+// The layout in which attention writes what the reshape makes of its output; false if there is none.
+static bool find_layout(qn_graph *graph, qn_node attention, qn_value reshaped, qn_layout *out_layout) {
+  output_dims out;
+  qn_type_info to = qn_type_get_info(graph, qn_value_get_type(graph, reshaped));
+  if (!read_output(graph, attention, &out)) return false;
+  qn_dim width = out.merged ? out.dims[2] : qn_dim_mul(graph, out.dims[2], out.dims[3]);
+  qn_dim merged[3] = { out.dims[0], out.dims[1], width };
+  qn_dim tokens[2] = { qn_dim_mul(graph, out.dims[0], out.dims[1]), width };
+  if (!out.merged && same_dims(graph, &to, out.dims, 4))
+    *out_layout = QN_LAYOUT_BSHD;
+  else if (same_dims(graph, &to, merged, 3))
+    *out_layout = QN_LAYOUT_BSM;
+  else if (same_dims(graph, &to, tokens, 2))
+    *out_layout = QN_LAYOUT_TM;
+  else
+    return false;
+  return true;
+}
+
+// (attention, reshape of it): the reshape merges heads and head_dim, or batch and length too.
+static bool merges_heads(const qn_match *match, const qn_arg *args, qn_reason *out_reason) {
+  qn_graph *graph = qn_match_get_graph(match);
+  qn_layout layout;
+  if (find_layout(graph, args[0].node, args[1].value, &layout)) return true;
+  qn_buf buf = QN_BUF(qn_graph_get_context(graph));
+  qn_writer writer = qn_buf_writer(&buf);
+  qn_type_write(graph, qn_value_get_type(graph, args[0].value), &writer);
+  qn_write(&writer, " to ");
+  qn_type_write(graph, qn_value_get_type(graph, args[1].value), &writer);
+  qn_refuse(out_reason, QN_WHY_layout_chain, "[B,S,H,D] to [B,S,H*D] or [B*S,H*D]", "%.90s",
+            buf.text ? buf.text : "");
+  qn_buf_free(&buf);
+  return false;
+}
+
+static qn_status merged_layout(const qn_match *match, const qn_arg *args, qn_attr *out_attr) {
+  qn_layout layout = QN_LAYOUT_BSM;
+  find_layout(qn_match_get_graph(match), args[0].node, args[1].value, &layout);
+  out_attr->i = layout;
+  return QN_OK;
+}
+
+// (attention output, cast of it): the accumulator is f32, so rounding it to f32 first changes nothing. From any
+// other type the cast would round a second time.
+static bool rounds_once(const qn_match *match, const qn_arg *args, qn_reason *out_reason) {
+  const qn_graph *graph = qn_match_get_graph(match);
+  qn_dtype from = qn_type_get_info(graph, qn_value_get_type(graph, args[0].value)).dtype;
+  qn_dtype to = qn_type_get_info(graph, qn_value_get_type(graph, args[1].value)).dtype;
+  return (from == QN_F32 && (to == QN_F16 || to == QN_BF16)) ||
+         qn_refuse(out_reason, QN_WHY_cast_chain, "f32 to f16 or bf16", "%s to %s", qn_dtype_name(from),
+                   qn_dtype_name(to));
+}
+
+static const qn_predicate predicates[] = {
+  { "leads_to_quantize", leads_to_quantize },
+  { "merges_heads", merges_heads },
+  { "rounds_once", rounds_once },
+  { 0 },
+};
+static const qn_function functions[] = { { "merged_layout", merged_layout }, { 0 } };
+
+// --- rules -----------------------------------------------------------------------------------------------
+
+static const qn_rule rules[] = {
+  { .name = "absorb_transpose",
+    .doc = "Attention that writes [B,S,H,D] instead of a transpose that makes it so.",
+    .match = "o = attention(q, k, v, mask?, past_key?, past_value?, kv_lengths?)[out_layout=bhsd, ..] \n"
+             "y = transpose(o)[perm={0, 2, 1, 3}]                                                     \n"
+             "=> y",
+    .where = { { "leads_to_quantize", "y" } },
+    .build = "y = attention(q, k, v, mask, past_key, past_value, kv_lengths)[o.., out_layout=bshd]",
+    .sample = "q: f16[1,4,5,16]; k, v: f16[1,2,5,16]; mask: f16[5,5]; then quantize" },
+  { .name = "absorb_reshape",
+    .doc = "Attention that writes [B,S,H*D] or [B*S,H*D] instead of a reshape that makes it so.",
+    .match = "o = attention(q, k, v, mask?, past_key?, past_value?, kv_lengths?)[..] \n"
+             "y = reshape(o, shape)[..]                                              \n"
+             "=> y",
+    .where = { { "merges_heads", "o", "y" }, { "leads_to_quantize", "y" } },
+    .build =
+        "y = attention(q, k, v, mask, past_key, past_value, kv_lengths)[o.., out_layout=@merged_layout(o, y)]",
+    .sample =
+        "q: f16[1,4,5,16]; k, v: f16[1,2,5,16]; mask: f16[5,5]; o[out_layout=bshd]; shape: s64[3] = {0, 0, 64};"
+        "then quantize" },
+  { .name = "absorb_cast",
+    .doc = "Attention that rounds to f16 or bf16 itself.",
+    .match = "o = attention(q, k, v, mask?, past_key?, past_value?, kv_lengths?)[..] \n"
+             "y = cast(o)[to=t]                                                      \n"
+             "=> y",
+    .where = { { "rounds_once", "o", "y" }, { "leads_to_quantize", "y" } },
+    .build = "y = attention(q, k, v, mask, past_key, past_value, kv_lengths)[o.., out_type=t]",
+    .sample = "q: f32[1,4,5,16]; k, v: f32[1,2,5,16]; mask: f32[5,5]; t = f16; then quantize" },
+  { .name = "sink_cast_below_transpose",
+    .doc = "A cast after attention moves down, so that the layout is next to attention.",
+    .match = "o = attention(q, k, v, ...)[..]     \n"
+             "y = transpose(cast(o)[to=t])[perm=p] \n"
+             "=> y",
+    .where = { { "leads_to_quantize", "y" } },
+    .build = "y = cast(transpose(o)[perm=p])[to=t]",
+    .sample = "q, k, v: f16[1,2,5,16]; t = f32; p = {0, 2, 1, 3}; then quantize" },
+  { .name = "sink_cast_below_reshape",
+    .doc = "A cast after attention moves down, so that the layout is next to attention.",
+    .match = "o = attention(q, k, v, ...)[..]         \n"
+             "y = reshape(cast(o)[to=t], shape)[..]   \n"
+             "=> y",
+    .where = { { "leads_to_quantize", "y" } },
+    .build = "y = cast(reshape(o, shape)[y..])[to=t]",
+    .sample = "q, k, v: f16[1,2,5,16]; t = f32; shape: s64[3] = {0, 0, -1}; then quantize" },
+};
+
+const qn_family qn_family_layout = {
+  .name = "layout",
+  .doc = "layout and casts between attention and quantize",
+  .rules = rules,
+  .rule_count = QN_COUNT(rules),
+  .predicates = predicates,
+  .functions = functions,
+};
