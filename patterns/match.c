@@ -16,7 +16,7 @@ static bool fail_term(qn_matcher *matcher, qn_why why, const qn_term *term, qn_v
                                    .node = node,
                                    .value = value,
                                    .operand = operand == QN_NO_INDEX ? UINT32_MAX : operand,
-                                  .term = (uint32_t)(term - matcher->match.program->terms),
+                                   .term = (uint32_t)(term - matcher->match.program->terms),
                                    .expected = expected,
                                    .found = found });
 }
