@@ -52,7 +52,7 @@ struct qn_pipeline {
   QN_ARRAY(uint64_t) ids; // scratch of qn_pipeline_get_rewrite
 };
 
-#define PASS(name, doc) qn_status qn_pass_##name(qn_pipeline *pipeline);
+#define PASS(id, name, doc) qn_status qn_pass_##id(qn_pipeline *pipeline);
 #include "passes/passes.def"
 
 // True if another rewrite may be made; takes its unit of fuel.
@@ -68,8 +68,6 @@ qn_status qn_pass_replace(qn_pipeline *pipeline, const char *rule, qn_node node,
 qn_status qn_pass_apply_rules(qn_pipeline *pipeline, const char *families, qn_walk walk);
 // Whether nothing uses the node and it may go.
 bool qn_node_is_dead(const qn_graph *graph, qn_node node);
-// Removes a node if it is dead, then the operands that this leaves dead. Returns how many were removed.
-uint32_t qn_remove_dead(qn_graph *graph, qn_node node);
 // Removes all dead nodes. Returns how many.
 uint32_t qn_remove_all_dead(qn_graph *graph);
 

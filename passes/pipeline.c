@@ -8,7 +8,7 @@ static const struct {
   const char *name, *doc;
   qn_status (*run)(qn_pipeline *pipeline);
 } passes[] = {
-#define PASS(name, doc) { #name, doc, qn_pass_##name },
+#define PASS(id, name, doc) { name, doc, qn_pass_##id },
 #include "passes/passes.def"
 };
 
@@ -181,23 +181,6 @@ bool qn_node_is_dead(const qn_graph *graph, qn_node node) {
     if (qn_value_get_first_use(graph, value) || qn_value_is_output(graph, value)) return false;
   }
   return true;
-}
-
-// Depth first along one operand; the others are met again when their last user goes, or by the full walk.
-uint32_t qn_remove_dead(qn_graph *graph, qn_node node) {
-  uint32_t removed = 0;
-  if (!qn_node_is_dead(graph, node)) return 0;
-  qn_node operands[16];
-  uint32_t count = 0, operand_count = qn_node_get_operand_count(graph, node);
-  for (uint32_t i = 0; i < operand_count && count < QN_COUNT(operands); i++) {
-    qn_value value = qn_node_get_operand(graph, node, i);
-    if (value) operands[count++] = qn_value_get_node(graph, value);
-  }
-  qn_node_remove(graph, node);
-  removed++;
-  for (uint32_t i = 0; i < count; i++)
-    if (qn_node_get_op(graph, operands[i]) != QN_OP_NONE) removed += qn_remove_dead(graph, operands[i]);
-  return removed;
 }
 
 uint32_t qn_remove_all_dead(qn_graph *graph) {

@@ -1,0 +1,156 @@
+// Attention in its parts: what exporters and eager model code make of softmax(scale q k^T + mask) v.
+//
+// One core, since canonicalize has already brought layout chains to transpose and repeat. The optional parts are
+// the product of what producers do: the scale on q, on k, on both or on the scores, by mul or div; grouped
+// queries; a mask that is added; casts around the softmax; a NaN guard behind it.
+#include "patterns/rule_priv.h"
+
+#include "ir/element_priv.h"
+
+#include <math.h>
+
+// --- scale -------------------------------------------------------------------------------------------------
+
+static double read_scalar(const qn_graph *graph, qn_value value) {
+  const qn_tensor *tensor = qn_value_get_const(graph, value);
+  return qn_element_decode(tensor->dtype, qn_element_load(tensor->dtype, tensor->data, 0));
+}
+
+// A constant with one finite element other than zero.
+static bool is_factor(const qn_match *match, const qn_arg *args, qn_reason *out_reason) {
+  const qn_graph *graph = qn_match_get_graph(match);
+  const qn_tensor *tensor = qn_value_get_const(graph, args[0].value);
+  if (!tensor || !tensor->data) return qn_refuse(out_reason, QN_WHY_not_const, "a constant factor", "a value computed at run time");
+  for (int32_t i = 0; i < tensor->rank; i++)
+    if (tensor->dims[i] != 1) return qn_refuse(out_reason, QN_WHY_not_scalar, "one element", "a dim of %lld", (long long)tensor->dims[i]);
+  if (!qn_dtype_is_float(tensor->dtype)) return qn_refuse(out_reason, QN_WHY_predicate, "a float", "%s", qn_dtype_name(tensor->dtype));
+  double value = read_scalar(graph, args[0].value);
+  return (isfinite(value) && value != 0) || qn_refuse(out_reason, QN_WHY_const_value, "a finite factor", "%g", value);
+}
+
+static bool is_zero(const qn_match *match, const qn_arg *args, qn_reason *out_reason) {
+  return (is_factor(match, args, out_reason) || out_reason->why == QN_WHY_const_value) &&
+         (read_scalar(qn_match_get_graph(match), args[0].value) == 0 ||
+          qn_refuse(out_reason, QN_WHY_const_value, "0", "another number"));
+}
+
+// The product of all factors on the way to the softmax: arm 0 of a statement multiplies, arm 1 divides.
+static qn_status folded_scale(const qn_match *match, const qn_arg *args, qn_attr *out_attr) {
+  static const char *const steps[3][2] = { { "qs", "cq" }, { "ks", "ck" }, { "sc", "cs" } };
+  const qn_graph *graph = qn_match_get_graph(match);
+  (void)args;
+  double scale = 1;
+  for (int i = 0; i < 3; i++) {
+    int arm = qn_match_get_arm(match, steps[i][0]);
+    if (arm == 0) scale *= read_scalar(graph, qn_match_get_value(match, steps[i][1]));
+    if (arm == 1) scale /= read_scalar(graph, qn_match_get_value(match, steps[i][1]));
+  }
+  out_attr->f = scale;
+  return QN_OK;
+}
+
+// --- layouts -----------------------------------------------------------------------------------------------
+
+// k^T comes from k in [B,H,S,D] (arm 0) or straight from [B,S,H,D] (arm 1).
+static qn_status layout_of_k(const qn_match *match, const qn_arg *args, qn_attr *out_attr) {
+  (void)args;
+  out_attr->text = qn_match_get_arm(match, "kt") == 1 ? "bshd" : "bhsd";
+  return QN_OK;
+}
+
+// A softmax over scores that were cast says in which type it is meant.
+static qn_status type_of_softmax(const qn_match *match, const qn_arg *args, qn_attr *out_attr) {
+  const qn_graph *graph = qn_match_get_graph(match);
+  (void)args;
+  qn_node cast = qn_match_get_node(match, "wide");
+  out_attr->i = cast ? qn_type_get_info(graph, qn_value_get_type(graph, qn_node_get_result(graph, cast, 0))).dtype : QN_ANY;
+  return QN_OK;
+}
+
+static qn_type_info type_of(const qn_graph *graph, qn_value value) {
+  return qn_type_get_info(graph, qn_value_get_type(graph, value));
+}
+
+static bool same_dim(qn_reason *out_reason, const char *what, qn_dim a, qn_dim b) {
+  return a == b || qn_refuse(out_reason, QN_WHY_predicate, what, "two different dims");
+}
+
+// q [B,H,Sq,D], k [B,G,Skv,D] under its layout, v [B,G,Skv,Dv], H a multiple of G; one float element type.
+static bool is_attention(const qn_match *match, const qn_arg *args, qn_reason *out_reason) {
+  const qn_graph *graph = qn_match_get_graph(match);
+  qn_type_info q = type_of(graph, args[0].value), k = type_of(graph, args[1].value), v = type_of(graph, args[2].value);
+  if (q.rank != 4 || k.rank != 4 || v.rank != 4)
+    return qn_refuse(out_reason, QN_WHY_predicate, "q, k and v of rank 4", "ranks %d, %d, %d", q.rank, k.rank, v.rank);
+  if (q.dtype != k.dtype || q.dtype != v.dtype)
+    return qn_refuse(out_reason, QN_WHY_predicate, "one element type of q, k and v", "%s, %s, %s", qn_dtype_name(q.dtype), qn_dtype_name(k.dtype), qn_dtype_name(v.dtype));
+  bool bshd = qn_match_get_arm(match, "kt") == 1;
+  qn_dim k_heads = k.dims[bshd ? 2 : 1], k_len = k.dims[bshd ? 1 : 2];
+  if (!same_dim(out_reason, "one head_dim of q and k", q.dims[3], k.dims[3])) return false;
+  if (!same_dim(out_reason, "one batch of q and k", q.dims[0], k.dims[0])) return false;
+  if (!same_dim(out_reason, "one batch of q and v", q.dims[0], v.dims[0])) return false;
+  if (!same_dim(out_reason, "one length of k and v", k_len, v.dims[2])) return false;
+  if (!same_dim(out_reason, "as many heads of k as of v", k_heads, v.dims[1])) return false;
+  // Grouped queries: both repeated alike, or not at all; one head broadcasts (multi-query attention).
+  qn_node k_repeat = qn_match_get_node(match, "kr"), v_repeat = qn_match_get_node(match, "vr");
+  int64_t groups = k_repeat ? qn_node_get_int(graph, k_repeat, "count") : 1;
+  if (groups != (v_repeat ? qn_node_get_int(graph, v_repeat, "count") : 1))
+    return qn_refuse(out_reason, QN_WHY_predicate, "k and v repeated alike", "different counts");
+  int64_t q_heads, kv_heads;
+  if (qn_dim_is_const(graph, q.dims[1], &q_heads) && qn_dim_is_const(graph, k_heads, &kv_heads))
+    return kv_heads * groups == q_heads || kv_heads == 1 ||
+           qn_refuse(out_reason, QN_WHY_head_count, "heads = kv_heads * groups", "%lld, %lld, %lld", (long long)q_heads, (long long)kv_heads, (long long)groups);
+  return groups == 1 && same_dim(out_reason, "as many heads of q as of k", q.dims[1], k_heads);
+}
+
+// The mask must broadcast to [B,H,Sq,Skv] and not the other way round.
+static bool is_mask(const qn_match *match, const qn_arg *args, qn_reason *out_reason) {
+  const qn_graph *graph = qn_match_get_graph(match);
+  if (!args[0].value) return true;
+  qn_type_info mask = type_of(graph, args[0].value), scores = type_of(graph, args[1].value);
+  if (mask.rank == QN_RANK_UNKNOWN || mask.rank > 4)
+    return qn_refuse(out_reason, QN_WHY_mask_shape, "a mask of rank 0 to 4", mask.rank > 4 ? "rank %d" : "an unknown rank", mask.rank);
+  if (mask.dtype != scores.dtype)
+    return qn_refuse(out_reason, QN_WHY_mask_type, "the type of the scores", "%s", qn_dtype_name(mask.dtype));
+  return true;
+}
+
+// --- the family --------------------------------------------------------------------------------------------
+
+static const qn_rule rules[] = {
+  { .name = "recover_attention",
+    .doc = "softmax(scale q k^T + mask) v in its parts is one attention.",
+    .match = "qs   = mul(q, cq:factor) | div(q, cq:factor) | q                                       \n"
+             "kt   = transpose(k)[perm={0, 1, 3, 2}] | transpose(k)[perm={0, 2, 3, 1}]               \n"
+             "kr   = repeat(kt)[axis=1, count=_]?                                                    \n"
+             "ks   = mul(kr, ck:factor) | div(kr, ck:factor) | kr                                    \n"
+             "s    = matmul(qs, ks)                                                                  \n"
+             "sc   = mul(s, cs:factor) | div(s, cs:factor) | s                                       \n"
+             "m    = add(sc, mask) | sc                                                              \n"
+             "wide = cast(m)[to=_]?                                                                  \n"
+             "p    = softmax(wide)                                                                   \n"
+             "g    = where(is_nan(p), z:zero, p) | p                                                 \n"
+             "back = cast(g)[to=_]?                                                                  \n"
+             "vr   = repeat(v)[axis=1, count=_]?                                                     \n"
+             "o    = matmul(back, vr)                                                                \n"
+             "=> o",
+    .where = { { "is_attention", "q", "k", "v" }, { "is_mask", "mask", "s" } },
+    .build = "o = attention(q, k, v, mask)[scale=@folded_scale(), k_layout=@layout_of_k(), softmax_type=@type_of_softmax()]",
+    .sample = "q: f32[2,4,5,64]; k, v: f32[2,4,7,64]; mask: f32[2,1,5,7]; cq: f32[] = 0.5; ck: f32[] = 0.25; cs: f32[] = 0.75; z: f32[] = 0" },
+};
+
+static const qn_predicate predicates[] = {
+  { "factor", is_factor }, { "zero", is_zero }, { "is_attention", is_attention }, { "is_mask", is_mask }, { 0 },
+};
+
+static const qn_function functions[] = {
+  { "folded_scale", folded_scale }, { "layout_of_k", layout_of_k }, { "type_of_softmax", type_of_softmax }, { 0 },
+};
+
+const qn_family qn_family_attention = {
+  .name = "attention",
+  .doc = "attention in its parts becomes one operation",
+  .rules = rules,
+  .rule_count = QN_COUNT(rules),
+  .predicates = predicates,
+  .functions = functions,
+};
