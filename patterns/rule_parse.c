@@ -294,6 +294,18 @@ static qn_status read_alt(qn_rule_reader *reader, uint16_t *out_term) {
 
 // --- statements ------------------------------------------------------------------------------------------
 
+// An operation that is an arm of a statement is the statement's node when that arm is taken. The operand that
+// stands in for an absent `op(x)?` is not: it is matched below the operation as well.
+static void name_arms(qn_rule_reader *reader, const qn_term *alt, uint16_t stmt) {
+  for (uint16_t i = 0; i < alt->count; i++) {
+    qn_term *arm = &reader->terms[reader->kids[alt->first + i]];
+    const qn_term *previous = i ? &reader->terms[reader->kids[alt->first + i - 1]] : NULL;
+    bool stands_in = previous && previous->kind == QN_TERM_OP && previous->count &&
+                     reader->kids[previous->first] == reader->kids[alt->first + i];
+    if (arm->kind == QN_TERM_OP && !stands_in) arm->stmt = stmt;
+  }
+}
+
 static qn_status define(qn_rule_reader *reader, const qn_token *token, const char *name, uint16_t stmt,
                         uint16_t result) {
   uint16_t old = qn_reader_find_slot(reader, name), slot;
@@ -329,6 +341,7 @@ static qn_status read_stmt(qn_rule_reader *reader) {
   if (term->kind != QN_TERM_OP && term->kind != QN_TERM_ALT)
     return qn_lexer_fail(lexer, &start, "the right side of '%s' is not an operation", names[0]);
   term->stmt = index;
+  if (term->kind == QN_TERM_ALT) name_arms(reader, term, index);
   term->many = count > 1;
   if (term->many && term->kind != QN_TERM_OP)
     return qn_lexer_fail(lexer, &start, "several names need one operation, not alternatives");

@@ -103,8 +103,8 @@ typedef struct qn_attention_args {
 } qn_attention_args;
 
 // Fills the strides for dense tensors in the spec's layouts.
-QN_API void qn_attention_args_set_dense(const qn_kernel_spec *spec, qn_layout q_layout, qn_layout kv_layout,
-                                        qn_layout out_layout, qn_attention_args *args);
+QN_API void qn_attention_args_set_dense(const qn_kernel_spec *spec, qn_layout q_layout, qn_layout k_layout,
+                                        qn_layout v_layout, qn_layout out_layout, qn_attention_args *args);
 // Launches on the caller's stream (a CUstream; NULL: the default stream). No allocation, no synchronisation,
 // no copy to the host: it may be captured in a CUDA graph. A launch with batch or q_len 0 does nothing.
 // Errors: QN_INVALID for arguments that the spec forbids, QN_UNAVAILABLE with the driver's words.

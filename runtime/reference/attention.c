@@ -119,16 +119,17 @@ static qn_status load_attention(qn_ref *ref, attention *a) {
   const qn_ref_tensor *past_key = qn_ref_operand(ref, PAST_KEY), *past_value = qn_ref_operand(ref, PAST_VALUE);
   const qn_ref_tensor *kv_lengths = qn_ref_operand(ref, KV_LENGTHS);
   int64_t q_layout = qn_node_get_int(ref->graph, ref->node, "q_layout");
-  int64_t kv_layout = qn_node_get_int(ref->graph, ref->node, "kv_layout");
+  int64_t k_layout = qn_node_get_int(ref->graph, ref->node, "k_layout");
+  int64_t v_layout = qn_node_get_int(ref->graph, ref->node, "v_layout");
   int64_t heads = qn_node_get_int(ref->graph, ref->node, "heads");
   int64_t kv_heads = qn_node_get_int(ref->graph, ref->node, "kv_heads");
-  if (kv_heads == 0) kv_heads = kv_layout == QN_LAYOUT_BSM ? heads : 0;
+  if (kv_heads == 0) kv_heads = k_layout == QN_LAYOUT_BSM || v_layout == QN_LAYOUT_BSM ? heads : 0;
   if ((past_key == NULL) != (past_value == NULL))
     return qn_ref_fail(ref, QN_INVALID, "one of past_key and past_value without the other");
   if (past_key && kv_lengths) return qn_ref_fail(ref, QN_INVALID, "kv_lengths together with a past");
   QN_TRY(load_side(ref, "q", q, NULL, q_layout, heads, &a->q));
-  QN_TRY(load_side(ref, "k", k, past_key, kv_layout, kv_heads, &a->k));
-  QN_TRY(load_side(ref, "v", v, past_value, kv_layout, kv_heads, &a->v));
+  QN_TRY(load_side(ref, "k", k, past_key, k_layout, kv_heads, &a->k));
+  QN_TRY(load_side(ref, "v", v, past_value, v_layout, kv_heads, &a->v));
   if (past_key) a->past = past_key->dims[2];
   if (a->k.batch != a->q.batch || a->v.batch != a->q.batch || a->k.dim != a->q.dim ||
       a->v.heads != a->k.heads || a->v.length != a->k.length)

@@ -233,7 +233,7 @@ Test(cuda, a_device_with_too_little_shared_memory_is_told) {
 
 static qn_attention_args make_args(const qn_kernel_spec *spec) {
   qn_attention_args args = { .batch = 3, .q_len = 100, .kv_len = 70 };
-  qn_attention_args_set_dense(spec, QN_LAYOUT_BHSD, QN_LAYOUT_BSHD, QN_LAYOUT_BSM, &args);
+  qn_attention_args_set_dense(spec, QN_LAYOUT_BHSD, QN_LAYOUT_BSHD, QN_LAYOUT_BSHD, QN_LAYOUT_BSM, &args);
   args.q = 0x10000;
   args.k = 0x20000;
   args.v = 0x30000;
@@ -245,7 +245,7 @@ static qn_attention_args make_args(const qn_kernel_spec *spec) {
 Test(launch, dense_strides_of_every_layout) {
   qn_kernel_spec spec = { .head_dim = 64, .v_head_dim = 32, .heads = 8, .kv_heads = 2 };
   qn_attention_args args = { .batch = 3, .q_len = 100, .kv_len = 70 };
-  qn_attention_args_set_dense(&spec, QN_LAYOUT_BHSD, QN_LAYOUT_BSHD, QN_LAYOUT_BHSD, &args);
+  qn_attention_args_set_dense(&spec, QN_LAYOUT_BHSD, QN_LAYOUT_BSHD, QN_LAYOUT_BSHD, QN_LAYOUT_BHSD, &args);
   cr_assert_eq(args.q_stride.batch, 8 * 100 * 64);
   cr_assert_eq(args.q_stride.head, 100 * 64);
   cr_assert_eq(args.q_stride.position, 64);
@@ -258,7 +258,7 @@ Test(launch, dense_strides_of_every_layout) {
   cr_assert_eq(args.out_stride.head, 100 * 32);
   static const qn_layout merged[] = { QN_LAYOUT_BSHD, QN_LAYOUT_BSM, QN_LAYOUT_TM };
   for (size_t i = 0; i < QN_COUNT(merged); i++) {
-    qn_attention_args_set_dense(&spec, merged[i], merged[i], merged[i], &args);
+    qn_attention_args_set_dense(&spec, merged[i], merged[i], merged[i], merged[i], &args);
     cr_assert_eq(args.out_stride.batch, 100 * 8 * 32);
     cr_assert_eq(args.out_stride.head, 32);
     cr_assert_eq(args.out_stride.position, 8 * 32);
