@@ -72,13 +72,15 @@ static bool make_plan(qn_graph *graph, const qn_view *view, const qn_type_info *
 
   // Units: a new one begins where the end does not go on as the start did, and after the repeated factor.
   uint8_t unit_of[QN_VIEW_FACTORS], place_in_end[QN_VIEW_FACTORS];
+  bool begins_end_dim[QN_VIEW_FACTORS] = { false };
   for (uint8_t i = 0; i < to.count; i++) place_in_end[to.at[i]] = i;
+  for (uint8_t i = 0; i < all.count; i++) begins_end_dim[all.at[i]] = begins_dim(view->dims, view->rank, i);
   unit units[QN_VIEW_FACTORS];
   uint8_t count = 0;
   for (uint8_t i = 0; i < from.count; i++) {
     bool joins = i > 0 && place_in_end[from.at[i]] == place_in_end[from.at[i - 1]] + 1;
-    // Dims that stand at both ends stay apart, so that the parts between read like the model's own.
-    if (joins && begins_dim(view->start, view->start_rank, i)) joins = false;
+    // What is a dim of its own at either end stays apart, so that one spelling is left: split, move, merge.
+    if (joins && (begins_dim(view->start, view->start_rank, i) || begins_end_dim[from.at[i]])) joins = false;
     if (joins && out->repeat_count && from.at[i - 1] == repeated_before) joins = false;
     if (!joins) units[count++] = (unit){ .first = i, .size = 1 };
     units[count - 1].count++;
@@ -88,7 +90,7 @@ static bool make_plan(qn_graph *graph, const qn_view *view, const qn_type_info *
   if (count > QN_RANK_MAX) return false;
   out->unit_count = count;
 
-  // The start split into units; dims of size 1 fall away here and come back in the last reshape.
+  // The start split into units.
   bool same = start->rank == count;
   for (uint8_t u = 0; u < count; u++) {
     out->split_dims[u] = units[u].size;

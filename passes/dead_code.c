@@ -2,7 +2,6 @@
 #include "passes/pass_priv.h"
 
 qn_status qn_pass_dead_code(qn_pipeline *pipeline) {
-  if (pipeline->fuel == 0) return QN_OK;
   qn_remove_all_dead(pipeline->graph);
   return QN_OK;
 }

@@ -204,9 +204,11 @@ qn_status qn_pass_replace(qn_pipeline *pipeline, const char *rule, qn_node node,
 
 // --- rules -------------------------------------------------------------------------------------------------
 
-static qn_str node_name(const qn_graph *graph, qn_node node) {
-  qn_str name = qn_node_get_name(graph, node);
-  return name.length ? name : qn_value_get_name(graph, qn_node_get_result(graph, node, 0));
+static qn_str node_name(qn_pipeline *pipeline, qn_node node) {
+  char buffer[16];
+  const char *label = qn_node_label(pipeline->graph, node, buffer);
+  const char *kept = qn_arena_copy(&pipeline->arena, label, strlen(label));
+  return (qn_str){ .text = kept ? kept : "", .length = kept ? strlen(kept) : 0 };
 }
 
 // Remembers the attention and the quantize of a fusion for the remarks.
@@ -219,11 +221,11 @@ static qn_status note_fusion(qn_pipeline *pipeline, const qn_rewrite_event *even
     qn_node node = event->matched[i];
     qn_op op = qn_node_get_op(graph, node);
     if (op == QN_OP_attention) {
-      fusion.attention_name = node_name(graph, node);
+      fusion.attention_name = node_name(pipeline, node);
       fusion.attention_layer = qn_node_get_layer(graph, node);
       fusion.attention_id = qn_node_get_id(graph, node);
     } else if (op == QN_OP_quantize) {
-      fusion.quantize_name = node_name(graph, node);
+      fusion.quantize_name = node_name(pipeline, node);
       fusion.quantize_layer = qn_node_get_layer(graph, node);
       fusion.quantize_id = qn_node_get_id(graph, node);
     }

@@ -5,7 +5,6 @@
 // thing on it that no rule takes is the cause; where the way is clear, the rule's own refusal is.
 #include "passes/pass_priv.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 enum { STEPS_MAX = 256, QUANTIZES_MAX = 64, UPWARD_MAX = 12 };
@@ -17,8 +16,7 @@ typedef struct step {
 
 typedef struct diagnosis {
   qn_why why;
-  qn_str at;
-  const char *expected, *found; // in the pipeline's arena, or static
+  const char *at, *expected, *found; // in the pipeline's arena, or static
   const char *rule, *closest;
   uint32_t depth;
 } diagnosis;
@@ -38,18 +36,20 @@ typedef struct explainer {
 
 // --- words -------------------------------------------------------------------------------------------------
 
-static const char *keep(explainer *e, const char *text) {
+static const char *keep(const explainer *e, const char *text) {
   const char *copy = qn_arena_copy(&e->pipeline->arena, text, strlen(text));
   return copy ? copy : "";
 }
 
-static qn_str node_name(const qn_graph *graph, qn_node node) {
-  qn_str name = qn_node_get_name(graph, node);
-  return name.length ? name : qn_value_get_name(graph, qn_node_get_result(graph, node, 0));
+// Of its first result where it has no name: that is what the file and the embedder know it by.
+static qn_str node_name(const explainer *e, qn_node node) {
+  char buffer[16];
+  const char *label = keep(e, qn_node_label(e->graph, node, buffer));
+  return (qn_str){ .text = label, .length = strlen(label) };
 }
 
 static diagnosis blame(const explainer *e, qn_why why, qn_node at, const char *expected, const char *found) {
-  return (diagnosis){ .why = why, .at = at ? node_name(e->graph, at) : (qn_str){ .text = "" }, .expected = expected, .found = found };
+  return (diagnosis){ .why = why, .at = node_name(e, at).text, .expected = expected, .found = found };
 }
 
 static const char *op_name(const qn_graph *graph, qn_node node) { return qn_op_get_info(qn_node_get_op(graph, node))->name; }
@@ -63,14 +63,14 @@ static qn_status add_remark(explainer *e, const qn_remark *remark) {
 
 static qn_status add_missed(explainer *e, qn_node node, const char *op, const diagnosis *d) {
   return add_remark(e, &(qn_remark){
-    .node = node_name(e->graph, node),
+    .node = node_name(e, node),
     .id = qn_node_get_id(e->graph, node),
     .op = op,
     .layer = qn_node_get_layer(e->graph, node),
     .rule = d->rule ? d->rule : "",
     .stage = qn_stage_name(qn_why_get_stage(d->why)),
     .code = qn_why_name(d->why),
-    .at = d->at.text ? d->at.text : "",
+    .at = d->at ? d->at : "",
     .expected = d->expected && d->expected[0] ? d->expected : qn_why_sentence(d->why),
     .found = d->found ? d->found : "",
     .closest = d->closest ? d->closest : "",
@@ -160,7 +160,7 @@ static diagnosis judge_users(explainer *e, qn_value value, qn_node next, qn_node
   for (uint32_t i = 0; i < count; i++) {
     qn_op op = qn_node_get_op(graph, users[i]);
     if (users[i] == next || op == QN_OP_shape) continue;
-    if (op == QN_OP_quantize) return blame(e, QN_WHY_mixed_consumers, users[i], keep(e, node_name(graph, quantize).text), "a second quantize with other parameters");
+    if (op == QN_OP_quantize) return blame(e, QN_WHY_mixed_consumers, users[i], node_name(e, quantize).text, "a second quantize with other parameters");
     return blame(e, QN_WHY_multiple_users, users[i], "one user, the quantize", op_name(graph, users[i]));
   }
   return (diagnosis){ 0 };
@@ -183,44 +183,7 @@ static diagnosis judge_way(explainer *e, uint32_t last, qn_node quantize) {
   return (diagnosis){ 0 };
 }
 
-// --- the quantize itself -----------------------------------------------------------------------------------
-
-// The number of elements of a constant or typed vector, or -1.
-static int64_t count_of(const qn_graph *graph, qn_value value) {
-  qn_type_info type = qn_type_get_info(graph, qn_value_get_type(graph, value));
-  int64_t count = 1, dim;
-  if (type.rank == QN_RANK_UNKNOWN) return -1;
-  for (int32_t i = 0; i < type.rank; i++) {
-    if (!qn_dim_is_const(graph, type.dims[i], &dim)) return -1;
-    count *= dim;
-  }
-  return count;
-}
-
-static diagnosis judge_scheme(explainer *e, qn_node quantize) {
-  qn_graph *graph = e->graph;
-  qn_scheme scheme = qn_node_get_scheme(graph, quantize, "scheme");
-  qn_value x = qn_node_get_operand(graph, quantize, 0), scale = qn_node_get_operand(graph, quantize, 1);
-  char text[QN_SCHEME_TEXT_MAX], words[96];
-  qn_scheme_format(&scheme, text);
-  if (qn_dtype_is_float((qn_dtype)scheme.target) && qn_node_get_operand(graph, quantize, 2))
-    return blame(e, QN_WHY_zero_point, quantize, "no zero point, or one that is 0", "a zero point");
-  qn_type_info type = qn_type_get_info(graph, qn_value_get_type(graph, x));
-  if (scheme.granularity == QN_PER_CHANNEL && scale && type.rank > 0) {
-    int32_t axis = scheme.axis < 0 ? scheme.axis + type.rank : scheme.axis;
-    int64_t channels, scales = count_of(graph, scale);
-    if (axis >= 0 && axis < type.rank && qn_dim_is_const(graph, type.dims[axis], &channels) && scales >= 0 && scales != channels) {
-      snprintf(words, sizeof words, "%lld", (long long)channels);
-      const char *expected = keep(e, words);
-      snprintf(words, sizeof words, "%lld", (long long)scales);
-      return blame(e, QN_WHY_scale_length, quantize, expected, keep(e, words));
-    }
-  }
-  if (!scheme.saturate) return blame(e, QN_WHY_not_saturating, quantize, "saturate=1", "saturate=0");
-  if (scheme.dynamic && scheme.granularity == QN_PER_TENSOR) return blame(e, QN_WHY_dynamic_scale, quantize, "a static scale", keep(e, text));
-  if (scheme.family != QN_SCHEME_fp8_static) return blame(e, QN_WHY_scheme, quantize, "fp8_static", keep(e, text));
-  return (diagnosis){ 0 };
-}
+// --- what the rules say ------------------------------------------------------------------------------------
 
 // The rule that came closest at this root, in the words of its miss.
 static void note_closest(explainer *e, qn_matcher *matcher, const qn_rule_set *set, qn_node root, diagnosis *d) {
@@ -246,23 +209,13 @@ static void note_closest(explainer *e, qn_matcher *matcher, const qn_rule_set *s
   d->why = reason.why;
   d->expected = keep(e, reason.expected);
   d->found = keep(e, reason.found);
-  d->at = qn_miss_get_at(e->graph, &best);
+  char buffer[16];
+  d->at = keep(e, qn_miss_get_at(e->graph, &best, buffer));
 }
 
-// Whether the target has a kernel for this attention with the scheme of this quantize.
-static diagnosis judge_target(explainer *e, qn_node attention, qn_node quantize) {
-  qn_scheme scheme = qn_node_get_scheme(e->graph, quantize, "scheme");
-  qn_reason reason = { 0 };
-  const qn_legality *legality = &e->pipeline->legality;
-  if (!legality->fuses || legality->fuses(legality->user, e->graph, attention, &scheme, &reason)) return (diagnosis){ 0 };
-  return blame(e, reason.why, attention, keep(e, reason.expected), keep(e, reason.found));
-}
-
-static diagnosis diagnose_pair(explainer *e, qn_node attention, uint32_t index) {
+static diagnosis diagnose_pair(explainer *e, uint32_t index) {
   qn_node quantize = e->quantize_nodes[index];
   diagnosis d = judge_way(e, e->quantizes[index], quantize);
-  if (d.why == QN_WHY_none) d = judge_scheme(e, quantize);
-  if (d.why == QN_WHY_none && attention) d = judge_target(e, attention, quantize);
   note_closest(e, e->fusion_matcher, e->fusions, quantize, &d);
   return d;
 }
@@ -282,7 +235,7 @@ static qn_node find_operand_quantize(const qn_graph *graph, qn_node attention) {
 static qn_status explain_missed(explainer *e, qn_node attention, qn_value out, const diagnosis *unrecovered) {
   walk_forward(e, out);
   diagnosis d = unrecovered ? *unrecovered : (diagnosis){ 0 };
-  if (d.why == QN_WHY_none && e->quantize_count) d = diagnose_pair(e, attention, 0);
+  if (d.why == QN_WHY_none && e->quantize_count) d = diagnose_pair(e, 0);
   if (d.why == QN_WHY_none && !e->quantize_count) {
     qn_node other = find_operand_quantize(e->graph, attention);
     d = other ? blame(e, QN_WHY_other_tensor, other, "a quantize of attention's output", "a quantize of its operand")
@@ -293,7 +246,7 @@ static qn_status explain_missed(explainer *e, qn_node attention, qn_value out, c
     qn_node quantize = e->quantize_nodes[i];
     if (e->explained[quantize]) continue;
     e->explained[quantize] = 1;
-    diagnosis each = unrecovered ? *unrecovered : diagnose_pair(e, attention, i);
+    diagnosis each = unrecovered ? *unrecovered : diagnose_pair(e, i);
     QN_TRY(add_missed(e, quantize, "quantize", &each));
   }
   return QN_OK;
@@ -412,9 +365,10 @@ qn_status qn_pipeline_why(qn_pipeline *pipeline, uint32_t rule, qn_node root, qn
       qn_buf row = QN_BUF(pipeline->context);
       qn_writer writer = qn_buf_writer(&row);
       qn_reason reason;
+      char buffer[16];
       qn_miss_get_reason(set, pipeline->graph, miss, &reason);
       status = qn_miss_write(set, pipeline->graph, miss, &writer);
-      d = (diagnosis){ .why = reason.why, .at = qn_miss_get_at(pipeline->graph, miss), .expected = keep(&e, reason.expected), .found = keep(&e, reason.found),
+      d = (diagnosis){ .why = reason.why, .at = keep(&e, qn_miss_get_at(pipeline->graph, miss, buffer)), .expected = keep(&e, reason.expected), .found = keep(&e, reason.found),
         .rule = info.name, .closest = keep(&e, row.text ? row.text : ""), .depth = miss->depth };
       qn_buf_free(&row);
     }
@@ -423,9 +377,9 @@ qn_status qn_pipeline_why(qn_pipeline *pipeline, uint32_t rule, qn_node root, qn
   qn_rule_set_destroy(set);
   QN_TRY(status);
   *out_remark = (qn_remark){
-    .node = node_name(pipeline->graph, root), .id = qn_node_get_id(pipeline->graph, root), .op = op_name(pipeline->graph, root),
+    .node = node_name(&e, root), .id = qn_node_get_id(pipeline->graph, root), .op = op_name(pipeline->graph, root),
     .layer = qn_node_get_layer(pipeline->graph, root), .fused = matches, .rule = info.name, .stage = qn_stage_name(qn_why_get_stage(d.why)),
-    .code = qn_why_name(d.why), .at = d.at.text ? d.at.text : "", .expected = d.expected ? d.expected : "", .found = d.found ? d.found : "",
+    .code = qn_why_name(d.why), .at = d.at ? d.at : "", .expected = d.expected ? d.expected : "", .found = d.found ? d.found : "",
     .closest = d.closest ? d.closest : "", .depth = d.depth, .hint = qn_why_hint(d.why) };
   return QN_OK;
 }

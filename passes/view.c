@@ -31,7 +31,6 @@ bool qn_view_init(const qn_graph *graph, qn_type type, qn_view *view) {
   if (info.rank == QN_RANK_UNKNOWN) return false;
   *view = (qn_view){ .start_rank = (int8_t)info.rank, .rank = (int8_t)info.rank };
   for (int32_t i = 0; i < info.rank; i++) {
-    if (info.dims[i] == 1) continue;
     if (info.dims[i] == 0) return false; // nothing to lay out, and every quotient is undefined
     uint8_t factor;
     if (!add_factor(view, info.dims[i], false, &factor)) return false;
@@ -54,6 +53,23 @@ static bool split(qn_view *view, qn_factor_list *seq, uint8_t i, qn_dim major, q
   return true;
 }
 
+// A dim of size 1 that nothing stood for: a factor of size 1, in the start wherever its neighbour in `seq` is.
+static bool add_one(qn_view *view, qn_factor_list *seq, uint8_t at) {
+  uint8_t added;
+  if (view->start_rank == 0 || seq->count == QN_VIEW_FACTORS || !add_factor(view, 1, false, &added)) return false;
+  int before = at - 1;
+  while (before >= 0 && view->factors[seq->at[before]].broadcast) before--;
+  if (before >= 0) {
+    insert_after(view->start, view->start_rank, seq->at[before], added);
+  } else {
+    memmove(&view->start[0].at[1], &view->start[0].at[0], view->start[0].count++);
+    view->start[0].at[0] = added;
+  }
+  memmove(&seq->at[at + 1], &seq->at[at], (size_t)(seq->count++ - at));
+  seq->at[at] = added;
+  return true;
+}
+
 // All factors in row-major order, dealt out again to dims of the new sizes.
 static bool regroup(qn_graph *graph, qn_view *view, const qn_type_info *to) {
   qn_factor_list seq = { 0 };
@@ -63,6 +79,12 @@ static bool regroup(qn_graph *graph, qn_view *view, const qn_type_info *to) {
   uint8_t next = 0;
   for (int32_t d = 0; d < to->rank; d++) {
     qn_dim need = to->dims[d], quotient;
+    // A factor of size 1 goes wherever the order leaves it; a dim of size 1 takes one if it is next.
+    if (need == 1) {
+      bool stands = next < seq.count && view->factors[seq.at[next]].size == 1;
+      if (!stands && !add_one(view, &seq, next)) return false;
+      append(&dims[d], seq.at[next++]);
+    }
     while (need != 1) {
       if (next == seq.count) return false;
       qn_dim size = view->factors[seq.at[next]].size;
@@ -79,7 +101,10 @@ static bool regroup(qn_graph *graph, qn_view *view, const qn_type_info *to) {
       append(&dims[d], seq.at[next++]);
     }
   }
-  if (next != seq.count) return false;
+  for (; next < seq.count; next++) {
+    if (view->factors[seq.at[next]].size != 1 || to->rank == 0) return false;
+    append(&dims[to->rank - 1], seq.at[next]);
+  }
   memcpy(view->dims, dims, sizeof dims);
   view->rank = (int8_t)to->rank;
   return true;

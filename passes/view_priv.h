@@ -27,7 +27,7 @@ typedef struct qn_view {
   qn_factor factors[QN_VIEW_FACTORS];
   uint8_t factor_count;
   int8_t start_rank, rank;
-  qn_factor_list start[QN_RANK_MAX]; // the start's dims; a dim of size 1 is the empty list
+  qn_factor_list start[QN_RANK_MAX]; // the start's dims
   qn_factor_list dims[QN_RANK_MAX];  // the end's
 } qn_view;
 

@@ -119,12 +119,12 @@ static bool is_mask(const qn_match *match, const qn_arg *args, qn_reason *out_re
 static const qn_rule rules[] = {
   { .name = "recover_attention",
     .doc = "softmax(scale q k^T + mask) v in its parts is one attention.",
-    .match = "qs   = mul(q, cq:factor) | div(q, cq:factor) | q                                       \n"
+    .match = "qs   = mul(q, cq:factor) | div(q, cq) | q                                       \n"
              "kt   = transpose(k)[perm={0, 1, 3, 2}] | transpose(k)[perm={0, 2, 3, 1}]               \n"
              "kr   = repeat(kt)[axis=1, count=_]?                                                    \n"
-             "ks   = mul(kr, ck:factor) | div(kr, ck:factor) | kr                                    \n"
+             "ks   = mul(kr, ck:factor) | div(kr, ck) | kr                                    \n"
              "s    = matmul(qs, ks)                                                                  \n"
-             "sc   = mul(s, cs:factor) | div(s, cs:factor) | s                                       \n"
+             "sc   = mul(s, cs:factor) | div(s, cs) | s                                       \n"
              "m    = add(sc, mask) | sc                                                              \n"
              "wide = cast(m)[to=_]?                                                                  \n"
              "p    = softmax(wide)                                                                   \n"

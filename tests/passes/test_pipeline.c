@@ -53,20 +53,20 @@ Test(pipeline, fuel_stops_after_that_many_rewrites) {
   end_run(&whole);
 }
 
-typedef struct record {
+typedef struct pass_log {
   char text[512];
-} record;
+} pass_log;
 
 static qn_status note_pass(void *user, const qn_graph *graph, uint32_t index, const char *pass, bool changed) {
   (void)graph;
-  record *r = user;
+  pass_log *r = user;
   size_t length = strlen(r->text);
   snprintf(r->text + length, sizeof r->text - length, "%u %s%s\n", index, pass, changed ? " changed" : "");
   return QN_OK;
 }
 
 Test(pipeline, every_pass_reports) {
-  record record = { "" };
+  pass_log record = { "" };
   run r = run_passes(NULL, SOURCE, (qn_pipeline_params){ .on_pass = note_pass, .user = &record });
   cr_expect_str_eq(record.text, "0 input\n1 fold\n2 canonicalize\n3 recover-attention\n4 absorb-layout changed\n5 fuse-attention-quant changed\n6 dead-code changed\n");
   end_run(&r);
