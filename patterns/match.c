@@ -7,32 +7,41 @@
 #include "ir/element_priv.h"
 #include "patterns/match_priv.h"
 
-static bool fail_term(qn_matcher *matcher, qn_why why, const qn_term *term, qn_value value, uint16_t operand,
-                      int64_t expected, int64_t found) {
-  qn_node node = value == QN_NONE ? QN_NONE : qn_value_get_node(matcher->match.graph, value);
-  return qn_match_fail(matcher, QN_PROGRESS_STRUCTURE,
-                       &(qn_miss){ .why = why,
-                                   .place = term->place,
-                                   .node = node,
-                                   .value = value,
-                                   .operand = operand == QN_NO_INDEX ? UINT32_MAX : operand,
-                                   .term = (uint32_t)(term - matcher->match.program->terms),
-                                   .expected = expected,
-                                   .found = found });
+qn_miss *qn_match_further(qn_matcher *matcher, uint32_t stage, qn_why why, uint32_t place) {
+  uint32_t progress = matcher->match.node_count * 16 + stage + 1;
+  if (progress <= matcher->progress) return NULL;
+  matcher->progress = progress;
+  qn_miss *miss = &matcher->miss;
+  miss->depth = matcher->match.node_count;
+  miss->why = why;
+  miss->place = place;
+  miss->guard = -1;
+  miss->node = miss->value = QN_NONE;
+  miss->operand = UINT32_MAX;
+  miss->term = QN_NO_INDEX;
+  miss->expected = miss->found = 0;
+  miss->reason.why = QN_WHY_none;
+  return miss;
 }
 
-bool qn_match_fail(qn_matcher *matcher, uint32_t stage, const qn_miss *miss) {
-  uint32_t progress = matcher->match.node_count * 16 + stage + 1;
-  if (progress <= matcher->progress) return false;
-  matcher->progress = progress;
-  qn_miss *kept = &matcher->miss;
-  uint32_t rule = kept->rule;
-  qn_node root = kept->root;
-  *kept = *miss;
-  kept->rule = rule;
-  kept->root = root;
-  kept->depth = matcher->match.node_count;
-  if (stage < QN_PROGRESS_GUARD) kept->guard = -1;
+static qn_miss *further_at(qn_matcher *matcher, qn_why why, const qn_term *term, qn_value value,
+                           uint16_t operand) {
+  qn_miss *miss = qn_match_further(matcher, QN_PROGRESS_STRUCTURE, why, term->place);
+  if (!miss) return NULL;
+  miss->term = (uint32_t)(term - matcher->match.program->terms);
+  miss->value = value;
+  if (value != QN_NONE) miss->node = qn_value_get_node(matcher->match.graph, value);
+  if (operand != QN_NO_INDEX) miss->operand = operand;
+  return miss;
+}
+
+static bool fail_term(qn_matcher *matcher, qn_why why, const qn_term *term, qn_value value, uint16_t operand,
+                      int64_t expected, int64_t found) {
+  qn_miss *miss = further_at(matcher, why, term, value, operand);
+  if (miss) {
+    miss->expected = expected;
+    miss->found = found;
+  }
   return false;
 }
 
@@ -120,14 +129,9 @@ static bool match_hole_kind(qn_matcher *matcher, const qn_term *term, const qn_s
     qn_reason reason = { .why = QN_WHY_none };
     if (slot->predicate(&matcher->match, args, &reason)) return true;
     if (reason.why == QN_WHY_none) reason.why = QN_WHY_predicate;
-    return qn_match_fail(matcher, QN_PROGRESS_STRUCTURE,
-                         &(qn_miss){ .why = reason.why,
-                                     .place = term->place,
-                                     .node = args[0].node,
-                                     .value = value,
-                                     .operand = operand,
-                                     .expected = term->slot,
-                                     .reason = reason });
+    qn_miss *miss = further_at(matcher, reason.why, term, value, operand);
+    if (miss) miss->reason = reason;
+    return false;
   }
   const qn_tensor *tensor = qn_value_get_const(matcher->match.graph, value);
   if (!tensor) return fail_term(matcher, QN_WHY_not_const, term, value, operand, 0, 0);
@@ -192,15 +196,14 @@ static bool match_tests(qn_matcher *matcher, const qn_term *term, qn_node node, 
         agrees = qn_literal_equal(test->attr->kind, &found, &other);
       }
     }
-    if (!agrees)
-      return qn_match_fail(matcher, QN_PROGRESS_STRUCTURE,
-                           &(qn_miss){ .why = QN_WHY_attribute,
-                                       .place = test->place,
-                                       .node = node,
-                                       .value = value,
-                                       .operand = operand,
-                                       .expected = index,
-                                       .found = -1 });
+    if (!agrees) {
+      qn_miss *miss = further_at(matcher, QN_WHY_attribute, term, value, operand);
+      if (miss) {
+        miss->place = test->place;
+        miss->expected = index;
+      }
+      return false;
+    }
   }
   if (term->any_attrs) return true;
   const qn_attr_info *attrs = qn_op_get_info(qn_node_get_op(graph, node))->attrs;
@@ -386,7 +389,9 @@ static void begin(qn_matcher *matcher, qn_graph *graph, uint32_t rule, qn_node r
   matcher->goals = 0;
   matcher->goal_height = 1;
   matcher->choice_count = matcher->trail_height = 0;
-  matcher->miss = (qn_miss){ .rule = rule, .root = root };
+  matcher->miss.rule = rule;
+  matcher->miss.root = root;
+  matcher->miss.why = QN_WHY_none;
   if (matcher->arena.block) qn_arena_reset(&matcher->arena);
   for (uint16_t i = program->find_count; i-- > 0;)
     push_goal(matcher, (uint16_t)(i | QN_GOAL_FIND), QN_NONE, QN_NO_INDEX);
@@ -416,10 +421,12 @@ static uint64_t operand_mask(const qn_graph *graph, qn_node node) {
 
 const qn_match *qn_match_any(qn_matcher *matcher, qn_graph *graph, qn_node root) {
   const uint32_t *candidates = matcher->set->by_op[qn_node_get_op(graph, root)];
-  qn_miss furthest = { .why = QN_WHY_none, .root = root };
   uint32_t progress = 0;
-  uint64_t mask = candidates ? operand_mask(graph, root) : 0;
-  for (; candidates && *candidates != UINT32_MAX; candidates++) {
+  matcher->miss.root = root;
+  matcher->miss.why = QN_WHY_none;
+  if (!candidates) return NULL;
+  uint64_t mask = operand_mask(graph, root);
+  for (; *candidates != UINT32_MAX; candidates++) {
     const uint64_t *need = matcher->set->programs[*candidates].need;
     if (!(mask & need[0]) || !(mask & need[1]) || !(mask & need[2])) continue;
     const qn_match *match = qn_match_at(matcher, graph, *candidates, root);
@@ -427,9 +434,9 @@ const qn_match *qn_match_any(qn_matcher *matcher, qn_graph *graph, qn_node root)
     if (matcher->on_miss) matcher->on_miss(matcher->on_miss_user, graph, &matcher->miss);
     if (matcher->progress > progress) {
       progress = matcher->progress;
-      furthest = matcher->miss;
+      matcher->furthest = matcher->miss;
     }
   }
-  matcher->miss = furthest;
+  if (progress) matcher->miss = matcher->furthest;
   return NULL;
 }

@@ -30,14 +30,14 @@ static bool fail_escape(qn_matcher *matcher, qn_node node, qn_value value, qn_no
   const qn_match *match = &matcher->match;
   uint32_t result = qn_value_get_result_index(match->graph, value);
   qn_why why = result && !is_named(match, value) ? QN_WHY_extra_result : QN_WHY_escapes;
-  return qn_match_fail(matcher, QN_PROGRESS_ESCAPE,
-                       &(qn_miss){ .why = why,
-                                   .place = place_of(match, node),
-                                   .node = node,
-                                   .value = value,
-                                   .operand = UINT32_MAX,
-                                   .expected = result,
-                                   .found = user });
+  qn_miss *miss = qn_match_further(matcher, QN_PROGRESS_ESCAPE, why, place_of(match, node));
+  if (miss) {
+    miss->node = node;
+    miss->value = value;
+    miss->expected = result;
+    miss->found = user;
+  }
+  return false;
 }
 
 // Users are counted and not uses: `mul(x, x)` is one user.
@@ -105,9 +105,8 @@ static bool check_order(qn_matcher *matcher) {
   qn_graph *graph = match->graph;
   qn_node node, last;
   if (match->program->output_count == 1) return true;
-  if (qn_matcher_clear_marks(matcher, graph) != QN_OK)
-    return qn_match_fail(matcher, QN_PROGRESS_ESCAPE,
-                         &(qn_miss){ .why = QN_WHY_step_limit, .operand = UINT32_MAX });
+  matcher->status = qn_matcher_clear_marks(matcher, graph);
+  if (matcher->status != QN_OK) return false;
   for (qn_match_find_span(match, &node, &last);; node = qn_node_get_next(graph, node)) {
     bool own = qn_match_has_node(match, node);
     uint32_t operands = qn_node_get_operand_count(graph, node);
@@ -135,12 +134,12 @@ static bool check_holes(qn_matcher *matcher) {
     if (slot->stmt == QN_NO_INDEX && slot->built_from && value != QN_UNBOUND && value != QN_NONE &&
         is_output(match, value)) {
       qn_node node = qn_value_get_node(match->graph, value);
-      return qn_match_fail(matcher, QN_PROGRESS_ESCAPE,
-                           &(qn_miss){ .why = QN_WHY_node_taken,
-                                       .place = place_of(match, node),
-                                       .node = node,
-                                       .value = value,
-                                       .operand = UINT32_MAX });
+      qn_miss *miss = qn_match_further(matcher, QN_PROGRESS_ESCAPE, QN_WHY_node_taken, place_of(match, node));
+      if (miss) {
+        miss->node = node;
+        miss->value = value;
+      }
+      return false;
     }
   }
   return true;
@@ -157,14 +156,15 @@ static bool check_guards(qn_matcher *matcher) {
     qn_match_get_args(match, &program->guards[g], args);
     if (program->guards[g].predicate(match, args, &reason)) continue;
     if (reason.why == QN_WHY_none) reason.why = QN_WHY_predicate;
-    return qn_match_fail(matcher, QN_PROGRESS_GUARD + g,
-                         &(qn_miss){ .why = reason.why,
-                                     .place = program->terms[program->anchor].place,
-                                     .guard = g,
-                                     .node = args[0].node,
-                                     .value = args[0].value,
-                                     .operand = UINT32_MAX,
-                                     .reason = reason });
+    qn_miss *miss =
+        qn_match_further(matcher, QN_PROGRESS_GUARD + g, reason.why, program->terms[program->anchor].place);
+    if (miss) {
+      miss->guard = g;
+      miss->node = args[0].node;
+      miss->value = args[0].value;
+      miss->reason = reason;
+    }
+    return false;
   }
   return true;
 }

@@ -55,8 +55,10 @@ struct qn_matcher {
   void *on_miss_user;
   qn_arena arena; // of the match
   qn_match match;
-  qn_miss miss;      // of the last attempt, then of the furthest of qn_match_any
+  qn_miss miss;      // of the last attempt, or of the furthest of qn_match_any
+  qn_miss furthest;  // so far, in qn_match_any
   uint32_t progress; // of `miss`
+  qn_status status;  // QN_MEMORY if `marks` could not grow; qn_rules_run returns it
   uint32_t steps;
   uint32_t goals; // the first one, 0: none
   uint32_t goal_height, choice_count, trail_height;
@@ -74,8 +76,10 @@ struct qn_matcher {
 // Stages of one attempt: a failure of a later stage has come further at equal depth. Guard g is GUARD + g.
 typedef enum qn_progress { QN_PROGRESS_STRUCTURE, QN_PROGRESS_ESCAPE, QN_PROGRESS_GUARD } qn_progress;
 
-// Records a failure if it came further than those before it. Returns false.
-bool qn_match_fail(qn_matcher *matcher, uint32_t stage, const qn_miss *miss);
+// The record to fill in if a failure of this stage, now, has come further than those before it; else NULL, so
+// that a failure that nobody will read costs two comparisons. Guard, value and node are none, the reason is
+// empty.
+qn_miss *qn_match_further(qn_matcher *matcher, uint32_t stage, qn_why why, uint32_t place);
 // What a complete structure still has to satisfy: no interior value escapes, the outputs can be replaced, the
 // guards agree (match_check.c).
 bool qn_match_check(qn_matcher *matcher);

@@ -149,7 +149,7 @@ static qn_status visit(run *r, qn_node node, bool *out_done) {
     return QN_OK;
   }
   const qn_match *match = qn_match_any(r->matcher, r->graph, node);
-  if (!match) return QN_OK;
+  if (!match) return r->matcher->status;
   const char *rule = qn_match_get_rule(match)->name;
   uint64_t version = qn_graph_get_version(r->graph);
   QN_TRY(qn_rewrite_apply(r->matcher, match, note_touched, r));
