@@ -53,14 +53,18 @@ static inline void check_pairs(const char *text) {
   end(&out);
 }
 
-// Runs a graph that must fail at the node with a message that holds `message`.
-static inline void check_failure(const char *text, qn_status status, const char *place, const char *message) {
-  outcome out = run_text(text, QN_REFERENCE_DECLARED, NULL, 0);
+// Runs a graph that must fail at the place with a message that holds `message`.
+static inline void check_failure_with(const char *text, const qn_tensor *inputs, uint32_t input_count,
+                                      qn_status status, const char *place, const char *message) {
+  outcome out = run_text(text, QN_REFERENCE_DECLARED, inputs, input_count);
   const qn_error *error = qn_context_get_error(out.context);
   cr_assert_eq(out.status, status, "status %s: %s", qn_status_name(out.status), error->message);
   cr_assert(strstr(error->place, place), "the place is '%s'", error->place);
   cr_assert(strstr(error->message, message), "the message is '%s'", error->message);
   end(&out);
+}
+static inline void check_failure(const char *text, qn_status status, const char *place, const char *message) {
+  check_failure_with(text, NULL, 0, status, place, message);
 }
 
 #define GRAPH(body) "graph () {\n" body "}\n"

@@ -1,0 +1,355 @@
+// attention against an independent definition in f64: a boolean matrix of what each query sees, then three
+// loops over it. Every layout, alignment, mask, window and grouping; fused against unfused by bytes.
+#include "reference_test.h"
+
+#include <math.h>
+#include <stdio.h>
+
+typedef struct {
+  int batch, heads, kv_heads, length, kv_length, dim, v_dim, past;
+  const char *causal, *q_layout, *k_layout, *v_layout, *out_layout;
+  int left, right;
+  double softcap, scale;
+  int mask; // 0 none, 1 float [B,1,S,N], 2 bool [H,S,N], 3 bool [S,N-1], 4 float [1,N]
+  bool lengths;
+} shape;
+
+enum { VALUES_MAX = 4096 };
+typedef struct {
+  double q[VALUES_MAX], k[VALUES_MAX], v[VALUES_MAX], mask[VALUES_MAX], out[VALUES_MAX];
+  int64_t lengths[8];
+} data;
+
+// Values of few bits, so that they are exact in every type.
+static double noise(uint32_t *state) {
+  *state = *state * 1664525u + 1013904223u;
+  return ((double)(*state >> 24) - 128) / 32;
+}
+
+// --- the definition ----------------------------------------------------------------------------------------
+
+static double mask_at(const shape *s, const data *d, int b, int h, int i, int j) {
+  int n = s->past + s->kv_length;
+  switch (s->mask) {
+  case 1: return d->mask[(b * s->length + i) * n + j];
+  case 2: return d->mask[(h * s->length + i) * n + j] != 0 ? 0 : -(double)INFINITY;
+  case 3: return j < n - 1 && d->mask[i * (n - 1) + j] != 0 ? 0 : -(double)INFINITY;
+  case 4: return d->mask[j];
+  default: return 0;
+  }
+}
+
+static bool sees(const shape *s, const data *d, int b, int i, int j) {
+  int total = s->past + s->kv_length, shift = 0;
+  if (s->past > 0)
+    shift = s->past;
+  else if (s->lengths)
+    shift = (int)d->lengths[b] - s->length;
+  else if (strcmp(s->causal, "bottom_right") == 0)
+    shift = total - s->length;
+  if (s->lengths && j >= d->lengths[b]) return false;
+  if (strcmp(s->causal, "none") != 0 && j > i + shift) return false;
+  if (s->left >= 0 && j < i + shift - s->left) return false;
+  return s->right < 0 || j <= i + shift + s->right;
+}
+
+// d->q, k, v are [B,heads,length,dim]; k and v with the past in front.
+static void define(const shape *s, data *d) {
+  int n = s->past + s->kv_length;
+  double scale = s->scale != 0 ? s->scale : 1 / sqrt(s->dim);
+  for (int b = 0; b < s->batch; b++)
+    for (int h = 0; h < s->heads; h++)
+      for (int i = 0; i < s->length; i++) {
+        int g = h * s->kv_heads / s->heads;
+        double weights[64], sum = 0, largest = -(double)INFINITY;
+        for (int j = 0; j < n; j++) {
+          double dot = 0;
+          for (int e = 0; e < s->dim; e++)
+            dot += d->q[((b * s->heads + h) * s->length + i) * s->dim + e] *
+                   d->k[((b * s->kv_heads + g) * n + j) * s->dim + e];
+          dot *= scale;
+          if (s->softcap > 0) dot = s->softcap * tanh(dot / s->softcap);
+          weights[j] = sees(s, d, b, i, j) ? dot + mask_at(s, d, b, h, i, j) : -(double)INFINITY;
+          largest = fmax(largest, weights[j]);
+        }
+        for (int j = 0; j < n; j++) {
+          weights[j] = isinf(largest) ? 0 : exp(weights[j] - largest);
+          sum += weights[j];
+        }
+        for (int e = 0; e < s->v_dim; e++) {
+          double total = 0;
+          for (int j = 0; j < n; j++)
+            if (weights[j] != 0)
+              total += weights[j] / sum * d->v[((b * s->kv_heads + g) * n + j) * s->v_dim + e];
+          d->out[((b * s->heads + h) * s->length + i) * s->v_dim + e] = total;
+        }
+      }
+}
+
+// --- the graph ---------------------------------------------------------------------------------------------
+
+// The position of element (b, h, s, e) in a layout.
+static int place_of(const char *layout, int heads, int length, int dim, int b, int h, int s, int e) {
+  if (strcmp(layout, "bhsd") == 0) return ((b * heads + h) * length + s) * dim + e;
+  return ((b * length + s) * heads + h) * dim + e;
+}
+
+static int rank_of(const char *layout) {
+  return strcmp(layout, "tm") == 0 ? 2 : strcmp(layout, "bsm") == 0 ? 3 : 4;
+}
+
+typedef struct {
+  float values[5][VALUES_MAX];
+  uint8_t flags[VALUES_MAX];
+  qn_tensor tensors[8];
+  uint32_t count;
+  char header[256], operands[128];
+} inputs;
+
+static void add(inputs *in, const char *name, qn_dtype dtype, const void *values, int rank,
+                const int64_t *dims) {
+  qn_tensor *tensor = &in->tensors[in->count++];
+  uint64_t count = 1;
+  char text[32];
+  *tensor = (qn_tensor){ .dtype = dtype, .rank = rank, .data = values };
+  for (int i = 0; i < rank; i++) count *= (uint64_t)(tensor->dims[i] = dims[i]);
+  tensor->bytes = qn_dtype_bytes(dtype, count);
+  snprintf(text, sizeof(text), "%s%s: %s[", in->count > 1 ? ", " : "", name, qn_dtype_name(dtype));
+  strcat(in->header, text);
+  for (int i = 0; i < rank; i++) {
+    snprintf(text, sizeof(text), "%s%lld", i ? "," : "", (long long)dims[i]);
+    strcat(in->header, text);
+  }
+  strcat(in->header, "]");
+}
+
+static void add_side(inputs *in, int slot, const char *name, const char *past_name, const char *layout,
+                     const double *values, int batch, int heads, int past, int fresh, int dim) {
+  float *to = in->values[slot];
+  for (int b = 0; b < batch; b++)
+    for (int h = 0; h < heads; h++)
+      for (int s = 0; s < fresh; s++)
+        for (int e = 0; e < dim; e++)
+          to[place_of(layout, heads, fresh, dim, b, h, s, e)] =
+              (float)values[((b * heads + h) * (past + fresh) + past + s) * dim + e];
+  int64_t bhsd[4] = { batch, heads, fresh, dim }, bshd[4] = { batch, fresh, heads, dim },
+          bsm[3] = { batch, fresh, heads * dim };
+  add(in, name, QN_F32, to, rank_of(layout),
+      strcmp(layout, "bhsd") == 0  ? bhsd
+      : strcmp(layout, "bsm") == 0 ? bsm
+                                   : bshd);
+  if (past == 0 || !past_name) return;
+  float *before = to + batch * heads * fresh * dim;
+  for (int bh = 0; bh < batch * heads; bh++)
+    for (int s = 0; s < past; s++)
+      for (int e = 0; e < dim; e++)
+        before[(bh * past + s) * dim + e] = (float)values[(bh * (past + fresh) + s) * dim + e];
+  add(in, past_name, QN_F32, before, 4, (int64_t[]){ batch, heads, past, dim });
+}
+
+static void add_mask(inputs *in, const shape *s, const data *d) {
+  int64_t n = s->past + s->kv_length;
+  int64_t dims[5][4] = {
+    { 0 }, { s->batch, 1, s->length, n }, { s->heads, s->length, n }, { s->length, n - 1 }, { 1, n }
+  };
+  static const int ranks[5] = { 0, 4, 3, 2, 2 };
+  if (s->mask == 0) return;
+  bool boolean = s->mask == 2 || s->mask == 3;
+  for (int i = 0; i < VALUES_MAX; i++) in->values[3][i] = (float)d->mask[i], in->flags[i] = d->mask[i] != 0;
+  add(in, "mask", boolean ? QN_BOOL : QN_F32, boolean ? (const void *)in->flags : in->values[3], ranks[s->mask],
+      dims[s->mask]);
+}
+
+static void check_shape(const shape *s, uint32_t seed) {
+  data *d = calloc(1, sizeof(*d));
+  inputs *in = calloc(1, sizeof(*in));
+  char text[1024], heads[64] = "";
+  int n = s->past + s->kv_length;
+  for (int i = 0; i < VALUES_MAX; i++) {
+    d->q[i] = noise(&seed), d->k[i] = noise(&seed), d->v[i] = noise(&seed);
+    double m = noise(&seed);
+    d->mask[i] = s->mask == 2 || s->mask == 3 ? m > 0 : m > 3 ? -(double)INFINITY : m;
+  }
+  for (int b = 0; b < s->batch; b++) d->lengths[b] = (b * 2 + 1) % (s->kv_length + 1);
+  define(s, d);
+  add_side(in, 0, "q", NULL, s->q_layout, d->q, s->batch, s->heads, 0, s->length, s->dim);
+  add_side(in, 1, "k", "pk", s->k_layout, d->k, s->batch, s->kv_heads, s->past, s->kv_length, s->dim);
+  add_side(in, 2, "v", "pv", s->v_layout, d->v, s->batch, s->kv_heads, s->past, s->kv_length, s->v_dim);
+  add_mask(in, s, d);
+  if (s->lengths) add(in, "lengths", QN_S64, d->lengths, 1, (int64_t[]){ s->batch });
+  if (strstr("bsm", s->q_layout) || strstr("bsm", s->k_layout) || strstr("bsm", s->v_layout))
+    snprintf(heads, sizeof(heads), ", heads=%d, kv_heads=%d", s->heads, s->kv_heads);
+  snprintf(text, sizeof(text),
+           "graph (%s) {\n  o: f32[...] = attention(q, k, v, %s, %s, %s, %s)[causal=%s, q_layout=%s, "
+           "k_layout=%s, v_layout=%s, "
+           "out_layout=%s, window_left=%d, window_right=%d, softcap=%g, scale=%g%s]\n  return o\n}\n",
+           in->header, s->mask ? "mask" : "_", s->past ? "pk" : "_", s->past ? "pv" : "_",
+           s->lengths ? "lengths" : "_", s->causal, s->q_layout, s->k_layout, s->v_layout, s->out_layout,
+           s->left, s->right, s->softcap, s->scale, heads);
+  for (int mode = 0; mode < 2; mode++) {
+    outcome out = run_text(text, (qn_reference_mode)mode, in->tensors, in->count);
+    cr_assert_eq(out.status, QN_OK, "%s: %s\n%s", qn_context_get_error(out.context)->place,
+                 qn_context_get_error(out.context)->message, text);
+    const qn_tensor *found = qn_results_get(out.results, 0);
+    cr_assert_eq(found->rank, rank_of(s->out_layout));
+    for (int b = 0; b < s->batch; b++)
+      for (int h = 0; h < s->heads; h++)
+        for (int i = 0; i < s->length; i++)
+          for (int e = 0; e < s->v_dim; e++) {
+            int at = place_of(s->out_layout, s->heads, s->length, s->v_dim, b, h, i, e);
+            double value =
+                mode == 0 ? (double)((const float *)found->data)[at] : ((const double *)found->data)[at];
+            double wanted = d->out[((b * s->heads + h) * s->length + i) * s->v_dim + e];
+            // v is below 4; scores below 128, whose f32 rounding is 2^-17: exp carries it over as it is.
+            cr_assert(fabs(value - wanted) <= (mode == 0 ? 1e-4 : 1e-12),
+                      "(%d,%d,%d,%d) is %g, not %g, n=%d\n%s", b, h, i, e, value, wanted, n, text);
+          }
+    end(&out);
+  }
+  free(in);
+  free(d);
+}
+
+#define PLAIN                                                                                                  \
+  .batch = 2, .heads = 4, .kv_heads = 2, .length = 3, .kv_length = 5, .dim = 8, .v_dim = 6, .causal = "none",  \
+  .q_layout = "bhsd", .k_layout = "bhsd", .v_layout = "bhsd", .out_layout = "bhsd", .left = -1, .right = -1
+#pragma GCC diagnostic ignored "-Woverride-init"
+
+Test(attention, every_combination_of_layouts) {
+  static const char *const in[] = { "bhsd", "bshd", "bsm" }, *const out[] = { "bhsd", "bshd", "bsm", "tm" };
+  for (uint32_t i = 0; i < 108; i++)
+    check_shape(&(shape){ PLAIN, .q_layout = in[i % 3], .k_layout = in[i / 3 % 3], .v_layout = in[i / 9 % 3],
+                          .out_layout = out[i / 27] },
+                i);
+}
+
+Test(attention, every_combination_of_masks) {
+  static const char *const causal[] = { "none", "top_left", "bottom_right" };
+  uint32_t seed = 0;
+  for (int c = 0; c < 3; c++)
+    for (int mask = 0; mask < 5; mask++)
+      for (int window = 0; window < 4; window++)
+        for (int cache = 0; cache < 3; cache++)
+          check_shape(&(shape){ PLAIN, .causal = causal[c], .mask = mask, .left = window & 1 ? 1 : -1,
+                                .right = window & 2 ? 0 : -1, .past = cache == 1 ? 2 : 0,
+                                .lengths = cache == 2 },
+                      seed++);
+}
+
+Test(attention, groups_softcap_scale_and_long_queries) {
+  static const int heads[][2] = { { 1, 1 }, { 4, 4 }, { 4, 1 }, { 6, 3 } };
+  for (uint32_t i = 0; i < 4; i++) {
+    check_shape(&(shape){ PLAIN, .heads = heads[i][0], .kv_heads = heads[i][1], .softcap = 5, .scale = 0.125 },
+                i);
+    check_shape(
+        &(shape){ PLAIN, .heads = heads[i][0], .kv_heads = heads[i][1], .causal = "bottom_right", .length = 7 },
+        i);
+  }
+}
+
+// --- rows and stages ---------------------------------------------------------------------------------------
+
+#define QKV                                                                                                    \
+  "  q: f32[1,1,2,1] = const[value={1, 2}]\n  k: f32[1,1,3,1] = const[value={1, 2, 3}]\n"                      \
+  "  v: f32[1,1,3,1] = const[value={1, 4, 16}]\n"
+
+PAIRS(attention, a_row_without_keys_is_zero,
+      QKV "  m: bool[2,3] = const[value={0, 0, 0, 0, 1, 0}]\n  o: f32[1,1,2,1] = attention(q, k, v, m)\n"
+          "  w: f32[1,1,2,1] = const[value={0, 4}]\n"
+          "  f: f32[2,3] = const[value={-inf, -inf, -inf, -inf, 0, -inf}]\n  p: f32[1,1,2,1] = attention(q, k, "
+          "v, f)\n"
+          "  return o, w, p, w\n")
+PAIRS(attention, finfo_min_gives_the_mean,
+      QKV "  m: f32[1,3] = const[value={-3.4028235e38, -3.4028235e38, -3.4028235e38}]\n"
+          "  o: f32[1,1,2,1] = attention(q, k, v, m)\n  w: f32[1,1,2,1] = const[value={7, 7}]\n  return o, w\n")
+PAIRS(attention, stages_of_the_scores,
+      QKV "  m: bool[1,3] = const[value={1, 1, 0}]\n"
+          "  a: f32[1,1,2,1], ak: f32[1,1,3,1], av: f32[1,1,3,1], s: f32[1,1,2,3] = attention(q, k, v, "
+          "m)[softcap=2, scale=1]\n"
+          "  b: f32[1,1,2,1], bk: f32[1,1,3,1], bv: f32[1,1,3,1], t: f32[1,1,2,3] = attention(q, k, v, "
+          "m)[softcap=2, scale=1, scores_mode=2]\n"
+          "  ws: f32[1,1,2,3] = const[value={1, 2, 3, 2, 4, 6}]\n"
+          "  wt: f32[1,1,2,3] = const[value={0.92423433, 1.52318835, -inf, 1.52318835, 1.92805517, -inf}]\n"
+          "  return s, ws, t, wt, ak, k, bv, v\n")
+
+// --- the output scheme -------------------------------------------------------------------------------------
+
+#define FUSED_INPUTS "graph (q: %s[2,4,5,16], k: %s[2,2,7,16], v: %s[2,2,7,16]) {\n"
+
+// exact numerics: the bytes of attention, then quantize.
+static void check_fused(const char *dtype, const char *out_type, const char *layout, const char *dims,
+                        const char *scheme, const char *scale, qn_reference_mode mode) {
+  char text[1024];
+  uint16_t bits[3][640];
+  qn_dtype type = qn_dtype_find(dtype);
+  qn_tensor tensors[3];
+  uint32_t seed = 1;
+  for (int k = 0; k < 3; k++) {
+    for (int i = 0; i < 640; i++) qn_elements_store(type, &(double){ noise(&seed) }, 1, true, &bits[k][i]);
+    tensors[k] = (qn_tensor){
+      .dtype = type, .rank = 4, .dims = { 2, k == 0 ? 4 : 2, k == 0 ? 5 : 7, 16 }, .data = bits[k]
+    };
+    tensors[k].bytes = (k == 0 ? 640 : 448) * 2;
+  }
+  snprintf(text, sizeof(text),
+           FUSED_INPUTS "  s: f32%s]\n"
+                        "  o: %s[%s] = attention(q, k, v)[causal=bottom_right, out_layout=%s, out_type=%s]\n"
+                        "  y: ?[%s] = quantize(o, s)[scheme=%s]\n"
+                        "  z: ?[%s] = attention(q, k, v, _, _, _, _, s)[causal=bottom_right, out_layout=%s, "
+                        "out_type=%s, output=%s]\n"
+                        "  return y, z\n}\n",
+           dtype, dtype, dtype, scale, out_type, dims, layout, out_type, dims, scheme, dims, layout, out_type,
+           scheme);
+  outcome out = run_text(text, mode, tensors, 3);
+  cr_assert_eq(out.status, QN_OK, "%s: %s\n%s", qn_context_get_error(out.context)->place,
+               qn_context_get_error(out.context)->message, text);
+  const qn_tensor *y = qn_results_get(out.results, 0), *z = qn_results_get(out.results, 1);
+  cr_assert_eq(y->dtype, z->dtype);
+  cr_assert_eq(y->bytes, z->bytes);
+  cr_assert(memcmp(y->data, z->data, y->bytes) == 0, "%s", text);
+  end(&out);
+}
+
+Test(attention, fused_gives_the_bytes_of_unfused) {
+  static const char *const types[] = { "f16", "bf16" }, *const outs[] = { "f16", "bf16", "f32" };
+  for (int i = 0; i < 12; i++) {
+    const char *in = types[i % 2], *out = outs[i / 2 % 3];
+    qn_reference_mode mode = (qn_reference_mode)(i / 6);
+    check_fused(in, out, "bsm", "2,5,64", "fp8_static", "[] = const[value={0.0123}", mode);
+    check_fused(in, out, "tm", "10,64", "fp8_static{arithmetic=reciprocal}", "[] = const[value={0.0123}", mode);
+    check_fused(in, out, "bhsd", "2,4,5,16", "int8_static", "[] = const[value={0.031}", mode);
+    check_fused(
+        in, out, "tm", "10,64", "fp8_block{group=32}",
+        "[10,2] = const[value={0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8,0.9,1,1.1,1.2,1.3,1.4,1.5,1.6,1.7,1.8,1.9,2}",
+        mode);
+  }
+}
+
+// --- what does not fit -------------------------------------------------------------------------------------
+
+static void refuse(int64_t k_batch, int64_t k_heads, int64_t mask_length, const char *attributes,
+                   const char *message) {
+  float values[64] = { 0 };
+  qn_tensor tensors[4] = { { .dtype = QN_F32, .rank = 4, .dims = { 1, 2, 3, 2 }, .data = values, .bytes = 48 },
+                           { .dtype = QN_F32, .rank = 4, .dims = { k_batch, k_heads, 3, 2 }, .data = values },
+                           { .dtype = QN_F32, .rank = 4, .dims = { k_batch, k_heads, 3, 2 }, .data = values },
+                           { .dtype = QN_F32, .rank = 1, .dims = { mask_length }, .data = values } };
+  char text[512];
+  for (int i = 1; i < 3; i++) tensors[i].bytes = (uint64_t)(k_batch * k_heads * 24);
+  tensors[3].bytes = (uint64_t)mask_length * 4;
+  snprintf(text, sizeof(text),
+           "graph (q: f32[A,B,C,D], k: f32[E,F,G,D], v: f32[E,F,G,D], m: f32[M]) {\n  o: f32[...] = "
+           "attention(q, k, v, m)%s\n  return o\n}\n",
+           attributes);
+  check_failure_with(text, tensors, 4, QN_INVALID, "'o' (attention)", message);
+}
+
+Test(attention, shapes_that_do_not_fit) {
+  refuse(2, 2, 3, "", "disagree in batch");
+  refuse(1, 3, 3, "", "2 heads on 3 kv_heads");
+  refuse(1, 2, 4, "", "the mask is 4 long for 3 keys");
+  refuse(1, 0, 3, "", "2 heads on 0 kv_heads");
+  refuse(1, 2, 3, "[heads=3]", "q has 2 heads, the attribute says 3");
+  refuse(1, 2, 3, "[window_left=-2]", "window_left is -2");
+  refuse(1, 2, 3, "[scores_mode=4]", "scores_mode 4");
+}
