@@ -9,25 +9,23 @@
 
 // clang-format off
 // The first row that fits is taken. 32 rows a warp halve the traffic between shared memory and the tensor cores
-// against 16, and cost twice the registers. Chips with 100 KiB of shared memory take 16 for head_dim 128, so that
-// two blocks fit; kernels with a mask take less because its loads need registers.
+// against 16, and cost twice the registers. Loads of a mask need registers too; chips with 100 KiB of shared memory
+// take 16 rows for head_dim 128, so that two blocks fit.
 static const struct {
   qn_schedule schedule;
   uint32_t element_bytes, head_dim;
-  bool mask;
+  bool mask;          // only for kernels with a mask
   uint32_t shared_sm; // the chip has at least so much
   qn_tiles tiles;
 } TILES[] = {
   //                 bytes dim  mask   shared_sm    tile_q tile_kv warps stages
-  { QN_SCHEDULE_mma, 2,    64,  false, 0,          { 128,   64,     4,    2 } },
   { QN_SCHEDULE_mma, 2,    64,  true,  0,          { 128,   32,     4,    2 } },
+  { QN_SCHEDULE_mma, 2,    64,  false, 0,          { 128,   64,     4,    2 } },
+  { QN_SCHEDULE_mma, 2,    128, true,  0,          { 64,    32,     4,    2 } },
   { QN_SCHEDULE_mma, 2,    128, false, 160 * KIB,  { 128,   32,     4,    2 } },
   { QN_SCHEDULE_mma, 2,    128, false, 0,          { 64,    32,     4,    2 } },
-  { QN_SCHEDULE_mma, 2,    128, true,  0,          { 64,    32,     4,    2 } },
   { QN_SCHEDULE_mma, 4,    64,  false, 0,          { 64,    32,     4,    2 } },
-  { QN_SCHEDULE_mma, 4,    64,  true,  0,          { 64,    32,     4,    2 } },
   { QN_SCHEDULE_mma, 4,    128, false, 0,          { 64,    32,     4,    2 } },
-  { QN_SCHEDULE_mma, 4,    128, true,  0,          { 64,    32,     4,    2 } },
 };
 // clang-format on
 
@@ -36,7 +34,7 @@ qn_tiles qn_schedule_get_tiles(const qn_kernel_spec *spec) {
   uint32_t shared_sm = qn_target_get_info(spec->target)->shared_sm, bytes = qn_dtype_bits(spec->dtype) / 8;
   for (size_t i = 0; i < QN_COUNT(TILES); i++)
     if (TILES[i].schedule == spec->schedule && TILES[i].element_bytes == bytes &&
-        TILES[i].head_dim == spec->head_dim && TILES[i].mask == (spec->mask != QN_MASK_NONE) &&
+        TILES[i].head_dim == spec->head_dim && (!TILES[i].mask || spec->mask != QN_MASK_NONE) &&
         TILES[i].shared_sm <= shared_sm)
       return TILES[i].tiles;
   return (qn_tiles){ 0 };
