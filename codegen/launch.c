@@ -7,7 +7,6 @@
 #include <stdlib.h>
 
 enum { ROW_ALIGNMENT = 16 }; // bytes of one asynchronous copy
-static const int64_t MASK_ROW_BYTES_MAX = INT32_MAX;
 
 static const char PLACE[] = "launch";
 
@@ -74,10 +73,23 @@ static qn_status check_given(qn_context *context, const char *name, bool wanted,
                  name);
 }
 
+static qn_status check_mask(qn_context *context, const qn_kernel_spec *spec, const qn_attention_args *args) {
+  if (args->kv_len == 0 && args->mask == 0) return QN_OK;
+  QN_TRY(check_given(context, "mask", spec->mask != QN_MASK_NONE, args->mask));
+  if (args->mask == 0) return QN_OK;
+  uint32_t bytes = spec->mask == QN_MASK_BOOLEAN ? 1 : element_bytes(spec->mask_dtype);
+  int64_t stride = args->mask_kv_stride;
+  QN_TRY(check_aligned(context, "mask", args->mask, bytes));
+  // The kernel's offsets within one row of the mask are 32 bits wide.
+  if (stride > INT32_MAX || stride < -INT32_MAX || args->kv_len * llabs(stride) > INT32_MAX / bytes)
+    return qn_fail(context, QN_LIMIT, PLACE,
+                   "a row of the mask must span less than 2 GiB, its kv stride is %lld", (long long)stride);
+  return QN_OK;
+}
+
 static qn_status check(qn_context *context, const qn_kernel_spec *spec, const qn_attention_args *args) {
   bool fused = spec->output.family != QN_SCHEME_none;
   qn_dtype out = fused ? (qn_dtype)spec->output.target : spec->out_dtype;
-  qn_dtype mask = spec->mask == QN_MASK_BOOLEAN ? QN_BOOL : spec->mask_dtype;
 
   QN_TRY(check_rows(context, spec, "q", args->q, &args->q_stride));
   if (args->kv_len > 0) {
@@ -90,15 +102,7 @@ static qn_status check(qn_context *context, const qn_kernel_spec *spec, const qn
   if (fused)
     QN_TRY(check_aligned(context, "output_scale", args->output_scale,
                          element_bytes((qn_dtype)spec->output.scale_dtype)));
-  if (args->kv_len > 0 || args->mask != 0)
-    QN_TRY(check_given(context, "mask", spec->mask != QN_MASK_NONE, args->mask));
-  if (args->mask != 0) QN_TRY(check_aligned(context, "mask", args->mask, element_bytes(mask)));
-  if (args->mask_kv_stride != 0 &&
-      (args->mask_kv_stride > MASK_ROW_BYTES_MAX || args->mask_kv_stride < -MASK_ROW_BYTES_MAX ||
-       (int64_t)args->kv_len * llabs(args->mask_kv_stride) > MASK_ROW_BYTES_MAX / element_bytes(mask)))
-    return qn_fail(context, QN_LIMIT, PLACE,
-                   "a row of the mask must span less than 2 GiB, its kv stride is %lld",
-                   (long long)args->mask_kv_stride);
+  QN_TRY(check_mask(context, spec, args));
   // Positions are compared as signed 32-bit numbers, tile ends included.
   if (args->q_len > INT32_MAX / 2 || args->kv_len > INT32_MAX / 2)
     return qn_fail(context, QN_LIMIT, PLACE, "q_len %u and kv_len %u must not exceed %d", args->q_len,
