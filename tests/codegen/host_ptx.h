@@ -34,7 +34,9 @@ struct host_copy {
 };
 
 struct host_thread {
-  ucontext_t context;
+  ucontext_t context; // for its first run
+  jmp_buf jump;       // for all others
+  bool started;
   char *stack;
   host_copy copies[HOST_COPIES]; // under way
   int copy_count, group;
@@ -59,7 +61,7 @@ struct host_shadow {
 static struct {
   host_thread threads[HOST_THREADS];
   host_meeting block, warps[HOST_THREADS / 32];
-  ucontext_t scheduler;
+  jmp_buf scheduler;
   u32 thread, thread_count, block_index, shared_bytes;
   const host_range *ranges;
   int range_count;
@@ -75,6 +77,18 @@ static struct {
   } while (0)
 
 static host_thread &host_self() { return host.threads[host.thread]; }
+
+// Between scheduler and thread. swapcontext would do, at the price of two system calls each time.
+static __attribute__((noinline)) void host_yield() {
+  if (_setjmp(host_self().jump) == 0) _longjmp(host.scheduler, 1);
+}
+static __attribute__((noinline)) void host_resume() {
+  if (_setjmp(host.scheduler) != 0) return;
+  host_thread &self = host_self();
+  if (self.started) _longjmp(self.jump, 1);
+  self.started = true;
+  setcontext(&self.context);
+}
 
 // Blocks until all `count` threads of the meeting have called; the last one runs `work` on their arguments.
 template <typename work_fn>
@@ -92,7 +106,7 @@ static void host_meet(host_meeting &meeting, u32 count, u32 place, const char *n
   host_thread &self = host_self();
   self.wait = &meeting.generation;
   self.seen = meeting.generation;
-  swapcontext(&self.context, &host.scheduler);
+  host_yield();
 }
 template <typename work_fn> static void host_warp(const char *name, void *slot, work_fn work) {
   host_meet(host.warps[host.thread / 32], 32, host.thread % 32, name, slot, work);
@@ -377,7 +391,7 @@ static void host_enter() {
   HOST_KERNEL(*host_params);
   if (host_self().copy_count > 0) HOST_FAIL("thread %u ends with copies under way", host.thread);
   host_self().done = true;
-  swapcontext(&host_self().context, &host.scheduler);
+  host_yield();
 }
 
 static void host_run_block() {
@@ -395,7 +409,7 @@ static void host_run_block() {
       if (self.done || (self.wait != NULL && *self.wait == self.seen)) continue;
       self.wait = NULL;
       moved = true;
-      swapcontext(&host.scheduler, &self.context);
+      host_resume();
       finished += self.done;
     }
     if (!moved) HOST_FAIL("deadlock: %u of %u threads have ended", finished, host.thread_count);
@@ -419,7 +433,7 @@ extern "C" const char *host_run(const void *params, u32 grid, u32 threads, u32 s
       if (thread.stack == NULL) thread.stack = (char *)malloc(HOST_STACK);
       thread.copy_count = thread.group = 0;
       thread.wait = NULL;
-      thread.done = false;
+      thread.done = thread.started = false;
       getcontext(&thread.context);
       thread.context.uc_stack.ss_sp = thread.stack;
       thread.context.uc_stack.ss_size = HOST_STACK;
