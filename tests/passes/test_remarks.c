@@ -1,6 +1,8 @@
 // One remark for each attention and each quantize that it reaches, with the cause that a person can act on.
 #include "passes_test.h"
 
+#include <stdio.h>
+
 TestSuite(remarks, .timeout = 20);
 
 #define INPUTS "graph \"g\" (q: f16[1,8,9,64], k: f16[1,2,9,64], v: f16[1,2,9,64], s: f32[], x: f16[1,9,512]) {\n"
@@ -94,6 +96,27 @@ static bool refuse_head_dim(const void *user, const qn_graph *graph, qn_node att
 Test(remarks, what_the_target_refuses_is_handed_on) {
   const expectation expected[] = { BOTH("head_dim", "r") };
   expect_remarks(INPUTS ATTENTION MERGE "  y: e4m3[1,9,512] = quantize(r, s)[scheme=fp8_static]\n  return y\n}\n", (qn_legality){ .fuses = refuse_head_dim }, expected, 2);
+}
+
+// What a real target lacks: one graph a cause, differing in one place.
+static void expect_refusal(const char *q_type, const char *kv_type, const char *mask_input, const char *mask, const char *attrs, const char *out, const char *code) {
+  const qn_target target = QN_TARGET_sm_90a;
+  char text[1024];
+  snprintf(text, sizeof text,
+           "graph \"g\" (q: %s, k: %s, v: %s, s: f32[]%s) {\n  o: %s = attention(q, k, v%s)%s\n"
+           "  y: e4m3%s = quantize(o, s)[scheme=fp8_static]\n  return y\n}\n",
+           q_type, kv_type, kv_type, mask_input, q_type, mask, attrs, out);
+  const expectation expected[] = { BOTH(code, NULL) };
+  expect_remarks(text, qn_legality_of_target(&target), expected, 2);
+}
+
+Test(remarks, what_sm_90a_lacks) {
+  expect_refusal("f16[1,8,9,80]", "f16[1,2,9,80]", "", "", "", "[1,8,9,80]", "head_dim");
+  expect_refusal("f64[1,8,9,64]", "f64[1,2,9,64]", "", "", "", "[1,8,9,64]", "dtype");
+  expect_refusal("f16[1,8,9,64]", "f16[1,2,9,64]", ", m: f16[...]", ", m", "", "[1,8,9,64]", "mask_shape");
+  expect_refusal("f16[1,8,9,64]", "f16[1,2,9,64]", "", "", "[softcap=30]", "[1,8,9,64]", "softcap");
+  expect_refusal("f16[1,8,9,64]", "f16[1,2,9,64]", "", "", "[window_left=4]", "[1,8,9,64]", "window");
+  expect_refusal("f16[1,8,9,D]", "f16[1,2,9,D]", "", "", "", "[1,8,9,D]", "unknown_shape");
 }
 
 // Nothing is changed by a refused fusion: the quantize is still there.
