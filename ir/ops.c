@@ -55,8 +55,9 @@ static const qn_op_info ops[QN_OP_COUNT] = {
 
 const qn_op_info *qn_op_get_info(qn_op op) { return &ops[(unsigned)op < QN_OP_COUNT ? op : QN_OP_NONE]; }
 
+// Most comparisons end at the first letter.
 static bool same_text(const char *whole, const char *name, size_t length) {
-  return strlen(whole) == length && memcmp(whole, name, length) == 0;
+  return length && whole[0] == name[0] && strncmp(whole, name, length) == 0 && whole[length] == 0;
 }
 
 qn_op qn_op_find(const char *name, size_t length) {

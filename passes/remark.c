@@ -252,20 +252,25 @@ static qn_status explain_missed(explainer *e, qn_node attention, qn_value out, c
   return QN_OK;
 }
 
+// Fusions are noted as their nodes are made, so they are in the order of the nodes' indices.
+static int compare_fusion(const void *key, const void *element) {
+  qn_node node = *(const qn_node *)key, fused = ((const qn_fusion_entry *)element)->fused;
+  return (node > fused) - (node < fused);
+}
+
 static qn_status explain_fused(explainer *e, qn_node node) {
-  for (uint32_t i = 0; i < e->pipeline->fusions.count; i++) {
-    const qn_fusion_entry *fusion = &e->pipeline->fusions.at[i];
-    if (fusion->fused != node) continue;
-    qn_remark remark = { .node = fusion->attention_name, .id = fusion->attention_id, .op = "attention", .layer = fusion->attention_layer, .fused = true,
+  const qn_pipeline *pipeline = e->pipeline;
+  const qn_fusion_entry *fusion =
+    pipeline->fusions.count ? bsearch(&node, pipeline->fusions.at, pipeline->fusions.count, sizeof *fusion, compare_fusion) : NULL;
+  if (!fusion) return QN_OK; // it came fused
+  qn_remark remark = { .node = fusion->attention_name, .id = fusion->attention_id, .op = "attention", .layer = fusion->attention_layer, .fused = true,
       .rule = fusion->rule, .stage = "", .code = qn_why_name(QN_WHY_none), .at = "", .expected = "", .found = "", .closest = "", .hint = "" };
-    QN_TRY(add_remark(e, &remark));
-    remark.op = "quantize";
-    remark.node = fusion->quantize_name;
-    remark.layer = fusion->quantize_layer;
-    remark.id = fusion->quantize_id;
-    return add_remark(e, &remark);
-  }
-  return QN_OK;
+  QN_TRY(add_remark(e, &remark));
+  remark.op = "quantize";
+  remark.node = fusion->quantize_name;
+  remark.layer = fusion->quantize_layer;
+  remark.id = fusion->quantize_id;
+  return add_remark(e, &remark);
 }
 
 // Looks up from a matmul's left operand for the softmax of an attention in its parts. `*out_quantized`: codes

@@ -199,6 +199,7 @@ static qn_status add_body(call *c, uint32_t depth) {
   for (size_t i = 0; i < function->n_input; i++)
     QN_TRY(map_name(c, function->input[i], i < c->node->n_input ? c->node->input[i] : none));
   size_t inputs = c->text_count;
+  (void)inputs; // read by an assert only
   for (size_t i = 0; i < c->node->n_output; i++) {
     if (*c->node->output[i] && !qn_onnx_names_find(&c->map, function->output[i], strlen(function->output[i])))
       QN_TRY(map_name(c, function->output[i], c->node->output[i]));
