@@ -1,6 +1,6 @@
 // The whole pipeline over generated decoders: nanoseconds a node and a pass, rewrites, memory.
 //
-//   pipeline [LAYERS...]     126 for the one that the issue of the day is measured by; default 16 126 1000 15000
+//   bench_pipeline [LAYERS...]     default: 16 126 1000 15000
 #include "decoder.h"
 
 #include <quench/quench.h>
