@@ -11,8 +11,7 @@ static qn_strides dense(qn_layout layout, int64_t heads, int64_t length, int64_t
 }
 
 void qn_attention_args_set_dense(const qn_kernel_spec *spec, qn_layout q_layout, qn_layout k_layout,
-                                 qn_layout v_layout,
-                                 qn_layout out_layout, qn_attention_args *args) {
+                                 qn_layout v_layout, qn_layout out_layout, qn_attention_args *args) {
   args->q_stride = dense(q_layout, spec->heads, args->q_len, spec->head_dim);
   args->k_stride = dense(k_layout, spec->kv_heads, args->kv_len, spec->head_dim);
   args->v_stride = dense(v_layout, spec->kv_heads, args->kv_len, spec->v_head_dim);

@@ -26,7 +26,8 @@ QN_API void qn_compiler_destroy(qn_compiler *compiler);
 // The library that was opened and its version, e.g. 13, 5. Opening happens at the first compile that the cache
 // does not answer, or here. Errors: QN_UNAVAILABLE.
 QN_API qn_status qn_compiler_get_nvrtc(qn_compiler *compiler, const char **out_path, int *out_major, int *out_minor);
-// The folders and names that were tried, one a line, for a message to a person.
+// What was tried, one a line, for a message to a person: the cache folder, or why there is none; then the folders
+// and names of NVRTC.
 QN_API const char *qn_compiler_get_search_log(const qn_compiler *compiler);
 
 typedef enum qn_binary { QN_CUBIN, QN_PTX } qn_binary;
@@ -75,7 +76,8 @@ QN_API qn_status qn_device_create_cuda(qn_context *context, int ordinal, qn_devi
 QN_API void qn_device_destroy(qn_device *device);
 // "cuda: NVIDIA H200, driver 13.0"
 QN_API const char *qn_device_get_name(const qn_device *device);
-// The target whose kernels the device runs best. Errors: QN_UNSUPPORTED for a chip older than sm_80.
+// The target whose kernels the device runs best: as a cubin where a target has its major number, else as PTX, which
+// the driver compiles. Errors: QN_UNSUPPORTED for a chip older than sm_80.
 QN_API qn_status qn_device_get_target(const qn_device *device, qn_target *out_target);
 QN_API qn_status qn_device_allocate(qn_device *device, size_t bytes, qn_device_ptr *out_ptr);
 QN_API qn_status qn_device_free(qn_device *device, qn_device_ptr ptr);

@@ -245,7 +245,7 @@ static qn_attention_args make_args(const qn_kernel_spec *spec) {
 Test(launch, dense_strides_of_every_layout) {
   qn_kernel_spec spec = { .head_dim = 64, .v_head_dim = 32, .heads = 8, .kv_heads = 2 };
   qn_attention_args args = { .batch = 3, .q_len = 100, .kv_len = 70 };
-  qn_attention_args_set_dense(&spec, QN_LAYOUT_BHSD, QN_LAYOUT_BSHD, QN_LAYOUT_BSHD, QN_LAYOUT_BHSD, &args);
+  qn_attention_args_set_dense(&spec, QN_LAYOUT_BHSD, QN_LAYOUT_BSHD, QN_LAYOUT_BHSD, QN_LAYOUT_BHSD, &args);
   cr_assert_eq(args.q_stride.batch, 8 * 100 * 64);
   cr_assert_eq(args.q_stride.head, 100 * 64);
   cr_assert_eq(args.q_stride.position, 64);
@@ -253,8 +253,8 @@ Test(launch, dense_strides_of_every_layout) {
   cr_assert_eq(args.k_stride.head, 64);
   cr_assert_eq(args.k_stride.position, 2 * 64);
   cr_assert_eq(args.v_stride.batch, 2 * 70 * 32);
-  cr_assert_eq(args.v_stride.head, 32);
-  cr_assert_eq(args.v_stride.position, 2 * 32);
+  cr_assert_eq(args.v_stride.head, 70 * 32);
+  cr_assert_eq(args.v_stride.position, 32);
   cr_assert_eq(args.out_stride.head, 100 * 32);
   static const qn_layout merged[] = { QN_LAYOUT_BSHD, QN_LAYOUT_BSM, QN_LAYOUT_TM };
   for (size_t i = 0; i < QN_COUNT(merged); i++) {
