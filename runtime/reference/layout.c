@@ -317,6 +317,24 @@ qn_status qn_ref_tile(qn_ref *ref) {
   return copy_mapped(ref, x, x->rank, dims, maps, NULL);
 }
 
+qn_status qn_ref_repeat(qn_ref *ref) {
+  const qn_ref_tensor *x = qn_ref_operand(ref, 0);
+  int64_t times = qn_node_get_int(ref->graph, ref->node, "count"), dims[QN_RANK_MAX];
+  int32_t axis;
+  uint64_t outer, part;
+  uint8_t *to;
+  QN_TRY(qn_ref_axis(ref, qn_node_get_int(ref->graph, ref->node, "axis"), x->rank, &axis));
+  for (int32_t d = 0; d < x->rank; d++) dims[d] = x->dims[d];
+  if (times < 0 || __builtin_mul_overflow(dims[axis], times, &dims[axis]))
+    return qn_ref_fail(ref, QN_INVALID, "axis %d repeated %lld times", (int)axis, (long long)times);
+  QN_TRY(qn_ref_new(ref, 0, x->dtype, x->rank, dims, &to));
+  split_at(x, axis + 1, &outer, &part);
+  if (ref->results[0].count == 0) return QN_OK;
+  for (uint64_t i = 0; i < outer * (uint64_t)times; i++)
+    memcpy(to + i * part, x->data + i / (uint64_t)times * part, (size_t)part);
+  return QN_OK;
+}
+
 // --- pad ---------------------------------------------------------------------------------------------------
 
 enum { PAD_CONSTANT, PAD_REFLECT, PAD_EDGE, PAD_WRAP };

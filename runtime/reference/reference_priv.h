@@ -69,8 +69,8 @@ qn_ref_fn qn_ref_find(qn_op op);
   X(unsqueeze, unsqueeze) X(transpose, transpose) X(expand, expand) X(concat, concat) X(split, split)       \
   X(slice, slice) X(tile, tile) X(pad, pad) X(gather, gather) X(gather_elements, gather_elements)           \
   X(gather_nd, gather_nd) X(scatter_nd, scatter_nd) X(shape, shape) X(size, size) X(range, range)           \
-  X(fill, fill) X(trilu, trilu) X(matmul, matmul) X(gemm, gemm) X(conv, conv) X(softmax, softmax)           \
-  X(layer_norm, layer_norm) X(rms_norm, rms_norm) X(rotary_embedding, rotary_embedding)                     \
+  X(repeat, repeat) X(fill, fill) X(trilu, trilu) X(matmul, matmul) X(gemm, gemm) X(conv, conv)             \
+  X(softmax, softmax) X(layer_norm, layer_norm) X(rms_norm, rms_norm) X(rotary_embedding, rotary_embedding)                     \
   X(quantize, quantize) X(dequantize, dequantize) X(attention, attention)
 // clang-format on
 
