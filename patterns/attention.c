@@ -114,36 +114,84 @@ static bool is_mask(const qn_match *match, const qn_arg *args, qn_reason *out_re
   return true;
 }
 
+// A mask of booleans, by which a `where` chooses between a score and a constant.
+static bool is_choice(const qn_match *match, const qn_arg *args, qn_reason *out_reason) {
+  qn_type_info mask = type_of(qn_match_get_graph(match), args[0].value);
+  return (mask.rank != QN_RANK_UNKNOWN && mask.rank <= 4) ||
+         qn_refuse(out_reason, QN_WHY_mask_shape, "a mask of rank 0 to 4", mask.rank > 4 ? "rank %d" : "an unknown rank", mask.rank);
+}
+
+// A constant that hides a score whether it replaces it or is added to it: -inf, or below every f16. A smaller one
+// would leave a row that is hidden whole, or hidden but for scores as low, another result.
+static bool is_hiding(const qn_match *match, const qn_arg *args, qn_reason *out_reason) {
+  const qn_graph *graph = qn_match_get_graph(match);
+  if (!is_factor(match, args, out_reason) && out_reason->why != QN_WHY_const_value) return false;
+  double value = read_scalar(graph, args[0].value);
+  return value <= -65504 || qn_refuse(out_reason, QN_WHY_const_value, "-65504 or less", "%g", value);
+}
+
+// A constant 0 of the same type.
+static qn_status zero_of(const qn_match *match, const qn_arg *args, qn_attr *out_attr) {
+  static const uint64_t zero;
+  const qn_tensor *like = qn_value_get_const(qn_match_get_graph(match), args[0].value);
+  qn_tensor *tensor = qn_match_alloc(match, sizeof *tensor);
+  if (!tensor) return QN_MEMORY;
+  *tensor = (qn_tensor){ .dtype = like->dtype, .data = &zero, .bytes = qn_dtype_bytes(like->dtype, 1) };
+  out_attr->tensor = tensor;
+  return QN_OK;
+}
+
 // --- the family --------------------------------------------------------------------------------------------
+
+// The parts that all forms share: before the mask, and from the softmax on.
+#define SCORES                                                                                  \
+  "qs   = mul(q, cq:factor) | div(q, cq) | q                                                \n" \
+  "kt   = transpose(k)[perm={0, 1, 3, 2}] | transpose(k)[perm={0, 2, 3, 1}]                 \n" \
+  "kr   = repeat(kt)[axis=1, count=_]?                                                      \n" \
+  "ks   = mul(kr, ck:factor) | div(kr, ck) | kr                                             \n" \
+  "s    = matmul(qs, ks)                                                                    \n" \
+  "sc   = mul(s, cs:factor) | div(s, cs) | s                                                \n"
+#define WEIGHTS                                                                                 \
+  "wide = cast(m)[to=_]?                                                                    \n" \
+  "p    = softmax(wide)                                                                     \n" \
+  "g    = where(is_nan(p), z:zero, p) | p                                                   \n" \
+  "back = cast(g)[to=_]?                                                                    \n" \
+  "vr   = repeat(v)[axis=1, count=_]?                                                       \n" \
+  "o    = matmul(back, vr)                                                                  \n" \
+  "=> o"
+#define ATTENTION(mask) \
+  "o = attention(q, k, v, " mask ")[scale=@folded_scale(), k_layout=@layout_of_k(), softmax_type=@type_of_softmax()]"
+#define OPERANDS "q: f32[2,4,5,64]; k, v: f32[2,4,7,64]; cq: f32[] = 0.5; ck: f32[] = 0.25; cs: f32[] = 0.75; z: f32[] = 0; "
 
 static const qn_rule rules[] = {
   { .name = "recover_attention",
     .doc = "softmax(scale q k^T + mask) v in its parts is one attention.",
-    .match = "qs   = mul(q, cq:factor) | div(q, cq) | q                                       \n"
-             "kt   = transpose(k)[perm={0, 1, 3, 2}] | transpose(k)[perm={0, 2, 3, 1}]               \n"
-             "kr   = repeat(kt)[axis=1, count=_]?                                                    \n"
-             "ks   = mul(kr, ck:factor) | div(kr, ck) | kr                                    \n"
-             "s    = matmul(qs, ks)                                                                  \n"
-             "sc   = mul(s, cs:factor) | div(s, cs) | s                                       \n"
-             "m    = add(sc, mask) | sc                                                              \n"
-             "wide = cast(m)[to=_]?                                                                  \n"
-             "p    = softmax(wide)                                                                   \n"
-             "g    = where(is_nan(p), z:zero, p) | p                                                 \n"
-             "back = cast(g)[to=_]?                                                                  \n"
-             "vr   = repeat(v)[axis=1, count=_]?                                                     \n"
-             "o    = matmul(back, vr)                                                                \n"
-             "=> o",
+    .match = SCORES "m = add(sc, mask) | sc\n" WEIGHTS,
     .where = { { "is_attention", "q", "k", "v" }, { "is_mask", "mask", "s" } },
-    .build = "o = attention(q, k, v, mask)[scale=@folded_scale(), k_layout=@layout_of_k(), softmax_type=@type_of_softmax()]",
-    .sample = "q: f32[2,4,5,64]; k, v: f32[2,4,7,64]; mask: f32[2,1,5,7]; cq: f32[] = 0.5; ck: f32[] = 0.25; cs: f32[] = 0.75; z: f32[] = 0" },
+    .build = ATTENTION("mask"),
+    .sample = OPERANDS "mask: f32[2,1,5,7]" },
+  { .name = "recover_attention_keep",
+    .doc = "The same where a boolean mask says which scores are kept and the others become a constant.",
+    .match = SCORES "m = where(keep, sc, fill:hiding)\n" WEIGHTS,
+    .where = { { "is_attention", "q", "k", "v" }, { "is_choice", "keep" } },
+    .build = "bias = where(keep, const()[value=@zero_of(fill)], fill)\n" ATTENTION("bias"),
+    .sample = OPERANDS "keep: bool[2,1,5,7]; fill: f32[] = -inf" },
+  { .name = "recover_attention_hide",
+    .doc = "The same where a boolean mask says which scores become a constant.",
+    .match = SCORES "m = where(hide, fill:hiding, sc)\n" WEIGHTS,
+    .where = { { "is_attention", "q", "k", "v" }, { "is_choice", "hide" } },
+    .build = "bias = where(hide, fill, const()[value=@zero_of(fill)])\n" ATTENTION("bias"),
+    .sample = OPERANDS "hide: bool[2,1,5,7]; fill: f32[] = -3e38" },
 };
 
 static const qn_predicate predicates[] = {
-  { "factor", is_factor }, { "zero", is_zero }, { "is_attention", is_attention }, { "is_mask", is_mask }, { 0 },
+  { "factor", is_factor }, { "zero", is_zero }, { "is_attention", is_attention }, { "is_mask", is_mask },
+  { "is_choice", is_choice }, { "hiding", is_hiding }, { 0 },
 };
 
 static const qn_function functions[] = {
-  { "folded_scale", folded_scale }, { "layout_of_k", layout_of_k }, { "type_of_softmax", type_of_softmax }, { 0 },
+  { "folded_scale", folded_scale }, { "layout_of_k", layout_of_k }, { "type_of_softmax", type_of_softmax },
+  { "zero_of", zero_of }, { 0 },
 };
 
 const qn_family qn_family_attention = {

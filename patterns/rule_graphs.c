@@ -83,6 +83,9 @@ static qn_status add_build_node(const qn_program *program, qn_graph *graph, uint
   qn_attr attrs[QN_OP_ATTRS_MAX];
   const char *names[QN_OP_RESULTS_MAX] = { NULL };
   uint32_t attr_count = 0;
+  // A constant that a function computes from the match is as unknown here as a hole.
+  if (node->op == QN_OP_const && program->build_attrs[node->attr_first].call != QN_NO_INDEX)
+    return qn_graph_add_input(graph, "computed", 0, built[index]);
   for (uint16_t i = 0; i < node->count; i++) {
     const qn_build_ref *ref = &program->build_args[node->first + i];
     if (ref->source == QN_SOURCE_BUILT) operands[i] = built[ref->index][ref->result];

@@ -138,6 +138,39 @@ Test(recover, mask_casts_and_guard) {
     check_spelling(&(spelling){ .s_scale = DIV, .mask = bits & 1, .cast = bits & 2, .guard = bits & 4 });
 }
 
+// --- masks that choose -------------------------------------------------------------------------------------
+
+// Both orders of the choice become a mask that is added; in f64 the result is the same.
+static void check_choice(const char *choice, const char *fill, uint32_t expected) {
+  char text[1024];
+  snprintf(text, sizeof text,
+           "graph \"g\" (q: f32[2,4,5,8], k: f32[2,4,7,8], v: f32[2,4,7,8], mask: f32[2,1,5,7]) {\n"
+           "  z: f32[] = const[value={0}]\n  fill: f32[] = const[value={%s}]\n  b: bool[2,1,5,7] = greater(mask, z)\n"
+           "  kt: f32[2,4,8,7] = transpose(k)[perm={0, 1, 3, 2}]\n  s: f32[2,4,5,7] = matmul(q, kt)\n"
+           "  m: f32[2,4,5,7] = where(%s)\n  p: f32[2,4,5,7] = softmax(m)\n  o: f32[2,4,5,8] = matmul(p, v)\n  return o\n}\n", fill, choice);
+  run r = run_passes("fold,canonicalize,recover-attention,dead-code", text, (qn_pipeline_params){ 0 });
+  uint32_t count = 0;
+  for (qn_node node = qn_graph_get_first(r.graph); node; node = qn_node_get_next(r.graph, node)) count += qn_node_get_op(r.graph, node) == QN_OP_attention;
+  cr_expect_eq(count, expected, "%s\nbecame\n%s", text, r.text.text);
+  qn_graph *before;
+  cr_assert_eq(qn_graph_read_text(r.context, "t.qn", text, strlen(text), &before), QN_OK);
+  double error = run_and_compare(r.context, before, r.graph, &(spelling){ 0 });
+  cr_expect_lt(error, 1e-12, "%g apart:\n%s\n%s", error, text, r.text.text);
+  qn_graph_destroy(before);
+  end_run(&r);
+}
+
+Test(recover, a_mask_that_keeps_or_hides) {
+  check_choice("b, s, fill", "-inf", 1);
+  check_choice("b, fill, s", "-inf", 1);
+  check_choice("b, s, fill", "-3.4028234663852886e38", 1);
+}
+
+// -10000 hides nothing for sure: such a softmax stays as it is.
+Test(recover, a_mask_that_only_damps_stays) {
+  check_choice("b, s, fill", "-10000", 0);
+}
+
 // --- what is not attention ---------------------------------------------------------------------------------
 
 static uint32_t count_attentions(const char *text) {
