@@ -39,15 +39,16 @@ static bool same_dim(const qn_graph *graph, uint32_t entry, const void *key) {
 
 static uint32_t dim_hash(const qn_graph *graph, uint32_t entry) { return graph->dims.at[entry].hash; }
 
-// Without memory the result is the constant 0 and the context's error is set.
+// Without memory the result is the constant 0 and the graph remembers it.
 static qn_dim intern(qn_graph *graph, qn_dim_kind kind, const int64_t *words, uint32_t count) {
   qn_dim_entry key = { .words = words, .count = count, .kind = kind };
   key.hash = (uint32_t)XXH3_64bits_withSeed(words, count * sizeof *words, (uint64_t)kind);
   uint32_t found = qn_index_find(&graph->dim_index, key.hash, same_dim, graph, &key);
   if (found) return QN_DIM_CONST_LIMIT | found;
-  if (QN_RESERVE(graph->context, graph->dims.at, graph->dims.capacity, graph->dims.count + 1ull) != QN_OK) return 0;
+  if (QN_RESERVE(graph->context, graph->dims.at, graph->dims.capacity, graph->dims.count + 1ull) != QN_OK)
+    return qn_graph_starve(graph);
   int64_t *copy = qn_arena_alloc(&graph->arena, count * sizeof *copy);
-  if (!copy) return qn_fail_memory(graph->context), 0;
+  if (!copy) return qn_graph_starve(graph);
   memcpy(copy, words, count * sizeof *copy);
   key.words = copy;
   key.depth = kind == QN_DIM_CEIL_DIV ? 1 + QN_MAX(depth_of(graph, (qn_dim)words[0]), depth_of(graph, (qn_dim)words[1])) : 0;
@@ -57,7 +58,8 @@ static qn_dim intern(qn_graph *graph, qn_dim_kind kind, const int64_t *words, ui
         key.depth = QN_MAX(key.depth, depth_of(graph, (qn_dim)words[w + 2 + k]));
   uint32_t entry = graph->dims.count;
   graph->dims.at[entry] = key;
-  if (qn_index_add(graph, &graph->dim_index, key.hash, entry, dim_hash) != QN_OK) return 0;
+  if (qn_index_add(graph, &graph->dim_index, key.hash, entry, dim_hash) != QN_OK)
+    return qn_graph_starve(graph);
   graph->dims.count++;
   return QN_DIM_CONST_LIMIT | entry;
 }

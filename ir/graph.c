@@ -358,7 +358,9 @@ static qn_status fill_node(qn_graph *graph, const qn_node_params *params, qn_nod
     const char *name = params->names ? params->names[i] : NULL;
     if (name) QN_TRY(set_value_name(graph, entry->values + i, name, strlen(name)));
   }
-  return qn_shape_infer(graph, node);
+  QN_TRY(qn_graph_check_memory(graph));
+  QN_TRY(qn_shape_infer(graph, node));
+  return qn_graph_check_memory(graph);
 }
 
 qn_status qn_graph_add(qn_graph *graph, const qn_node_params *params, qn_value *out_results) {

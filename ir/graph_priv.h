@@ -114,6 +114,7 @@ struct qn_graph {
   qn_node first, last;
   uint32_t live;
   uint32_t fresh_dims; // how many `?n` were given out
+  bool starved;        // memory ended while something was interned
   uint64_t version;
 };
 
@@ -152,6 +153,9 @@ uint64_t qn_tensor_get_elided_hash(const qn_tensor *tensor);
 
 // Whether a dim is at least 0 whatever its symbols, which stand for sizes: no term has a negative coefficient.
 bool qn_dim_never_negative(const qn_graph *graph, qn_dim dim);
+
+// QN_MEMORY if memory ended in a function that returns a dim, a type or a string and so could not say it; once.
+qn_status qn_graph_check_memory(qn_graph *graph);
 
 // ir/shape.c: sets the result types of a node from its operands and attributes; a declared type is refined.
 qn_status qn_shape_infer(qn_graph *graph, qn_node node);

@@ -220,7 +220,8 @@ static qn_status read_graph(text_reader *r, const char *text, size_t length) {
   while (!qn_lexer_at_word(lex, "return")) QN_TRY(read_node(r));
   QN_TRY(read_outputs(r));
   QN_TRY(qn_lexer_expect(lex, '}'));
-  return qn_lexer_expect(lex, QN_TOKEN_END);
+  QN_TRY(qn_lexer_expect(lex, QN_TOKEN_END));
+  return qn_graph_check_memory(r->graph);
 }
 
 qn_status qn_graph_read_text(qn_context *context, const char *place, const char *text, size_t length,

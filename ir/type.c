@@ -36,6 +36,19 @@ qn_status qn_index_add(qn_graph *graph, qn_index *index, uint32_t hash, uint32_t
   return QN_OK;
 }
 
+// --- want of memory ----------------------------------------------------------------------------------------
+
+uint32_t qn_graph_starve(qn_graph *graph) {
+  graph->starved = true;
+  return 0;
+}
+
+qn_status qn_graph_check_memory(qn_graph *graph) {
+  bool starved = graph->starved;
+  graph->starved = false;
+  return starved ? qn_fail_memory(graph->context) : QN_OK;
+}
+
 // --- strings -----------------------------------------------------------------------------------------------
 
 static bool same_string(const qn_graph *graph, uint32_t entry, const void *key) {
@@ -57,12 +70,13 @@ uint32_t qn_string_intern(qn_graph *graph, const char *text, size_t length) {
   uint32_t found = qn_index_find(&graph->string_index, key.hash, same_string, graph, &key);
   if (found) return found;
   if (QN_RESERVE(graph->context, graph->strings.at, graph->strings.capacity, graph->strings.count + 1ull) != QN_OK)
-    return 0;
+    return qn_graph_starve(graph);
   key.text = qn_arena_copy(&graph->arena, text, length);
-  if (!key.text) return qn_fail_memory(graph->context), 0;
+  if (!key.text) return qn_graph_starve(graph);
   uint32_t entry = graph->strings.count;
   graph->strings.at[entry] = key;
-  if (qn_index_add(graph, &graph->string_index, key.hash, entry, string_hash) != QN_OK) return 0;
+  if (qn_index_add(graph, &graph->string_index, key.hash, entry, string_hash) != QN_OK)
+    return qn_graph_starve(graph);
   graph->strings.count++;
   return entry;
 }
@@ -91,17 +105,19 @@ qn_type qn_type_get(qn_graph *graph, qn_dtype dtype, int32_t rank, const qn_dim 
   key.hash = (uint32_t)XXH3_64bits_withSeed(bytes ? (const void *)dims : "", bytes, seed);
   uint32_t found = qn_index_find(&graph->type_index, key.hash, same_type, graph, &key);
   if (found) return found;
-  if (QN_RESERVE(graph->context, graph->types.at, graph->types.capacity, graph->types.count + 1ull) != QN_OK) return 0;
+  if (QN_RESERVE(graph->context, graph->types.at, graph->types.capacity, graph->types.count + 1ull) != QN_OK)
+    return qn_graph_starve(graph);
   qn_dim *copy = NULL;
   if (bytes) {
     copy = qn_arena_alloc(&graph->arena, bytes);
-    if (!copy) return qn_fail_memory(graph->context), 0;
+    if (!copy) return qn_graph_starve(graph);
     memcpy(copy, dims, bytes);
   }
   key.dims = copy;
   uint32_t entry = graph->types.count;
   graph->types.at[entry] = key;
-  if (qn_index_add(graph, &graph->type_index, key.hash, entry, type_hash) != QN_OK) return 0;
+  if (qn_index_add(graph, &graph->type_index, key.hash, entry, type_hash) != QN_OK)
+    return qn_graph_starve(graph);
   graph->types.count++;
   return entry;
 }
