@@ -2,6 +2,7 @@
 #include "spec.h"
 #include "tool.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -15,10 +16,12 @@ typedef struct compile_run {
   qn_kernel_spec *specs; // distinct kernels, for every target
   uint32_t spec_count, spec_capacity;
   uint32_t attentions, refused;
+  bool folder; // --output names one
   qn_compiler *compiler;
 } compile_run;
 
-// --- what to compile -------------------------------------------------------------------------------------------
+// --- what to compile
+// -------------------------------------------------------------------------------------------
 
 static bool add_targets(compile_run *run) {
   const tool_list *list = &run->t->options.target;
@@ -112,10 +115,10 @@ static bool add_spec_option(compile_run *run) {
   return true;
 }
 
-// --- what to write ---------------------------------------------------------------------------------------------
+// --- what to write
+// ---------------------------------------------------------------------------------------------
 
 typedef struct emission {
-  compile_run *run;
   const qn_kernel_spec *spec;
   const qn_kernel_info *info; // NULL for CUDA C, which needs no compiler
 } emission;
@@ -128,16 +131,26 @@ static int write_kernel(tool *t, tool_output *output, void *user) {
   return TOOL_DONE;
 }
 
+// Before anything is compiled: --output is a folder that is there, or one that its last character says it is to
+// be.
+static bool find_folder(compile_run *run) {
+  const char *out = run->t->options.output;
+  struct stat about;
+  size_t length = out ? strlen(out) : 0;
+  if (length && out[length - 1] == '/' && stat(out, &about) != 0 && mkdir(out, 0777) != 0)
+    return tool_error(out, strerror(errno), NULL), false;
+  run->folder = out && stat(out, &about) == 0 && S_ISDIR(about.st_mode);
+  if (run->folder || run->spec_count <= 1 || !run->t->options.emit) return true;
+  tool_error("compile", "several kernels are to be written", "let -o name a folder, or give one --target");
+  return false;
+}
+
 // One kernel goes to --output; several go into that folder as NAME.TARGET.FORM.
 static int emit_kernel(compile_run *run, const qn_kernel_spec *spec, const qn_kernel_info *info) {
   tool *t = run->t;
   const char *out = t->options.output;
-  emission e = { .run = run, .spec = spec, .info = info };
-  struct stat about;
-  bool folder = out && stat(out, &about) == 0 && S_ISDIR(about.st_mode);
-  if (!folder && run->spec_count > 1)
-    return tool_error("compile", "several kernels are to be written", "let -o name an existing folder, or give one --target");
-  if (!folder) return tool_with_output(t, out, write_kernel, &e);
+  emission e = { .spec = spec, .info = info };
+  if (!run->folder) return tool_with_output(t, out, write_kernel, &e);
   char name[KERNEL_NAME_MAX], path[4096];
   qn_kernel_format_name(spec, name);
   snprintf(path, sizeof path, "%s/%s.%s.%s", out, name, qn_target_name(spec->target),
@@ -148,15 +161,18 @@ static int emit_kernel(compile_run *run, const qn_kernel_spec *spec, const qn_ke
 static void print_kernel(const compile_run *run, const qn_kernel_spec *spec, const qn_kernel_info *info) {
   uint32_t shared = info->static_shared_bytes + info->dynamic_shared_bytes;
   if (run->t->options.json) {
-    printf("{\"kernel\": \"%s\", \"target\": \"%s\", \"registers\": %u, \"spill_bytes\": %u, \"local_bytes\": %u, "
-           "\"shared_bytes\": %u, \"threads\": %u, \"bytes\": %zu, \"ms\": %.2f, \"cached\": %s}\n",
-           info->name, qn_target_name(spec->target), info->registers, info->spill_bytes, info->local_bytes, shared,
-           info->threads, info->length, info->compile_ms, info->from_cache ? "true" : "false");
+    printf(
+        "{\"kernel\": \"%s\", \"target\": \"%s\", \"registers\": %u, \"spill_bytes\": %u, \"local_bytes\": %u, "
+        "\"shared_bytes\": %u, \"threads\": %u, \"bytes\": %zu, \"ms\": %.2f, \"cached\": %s}\n",
+        info->name, qn_target_name(spec->target), info->registers, info->spill_bytes, info->local_bytes, shared,
+        info->threads, info->length, info->compile_ms, info->from_cache ? "true" : "false");
     return;
   }
-  fprintf(stderr, "%-8s %s\n         %u registers, %u bytes spilled, %u bytes local, %u bytes shared, %u threads; %zu bytes in %.1f ms%s\n",
-          qn_target_name(spec->target), info->name, info->registers, info->spill_bytes, info->local_bytes, shared, info->threads,
-          info->length, info->compile_ms, info->from_cache ? " from the cache" : "");
+  fprintf(stderr,
+          "%-8s %s\n         %u registers, %u bytes spilled, %u bytes local, %u bytes shared, %u threads; %zu "
+          "bytes in %.1f ms%s\n",
+          qn_target_name(spec->target), info->name, info->registers, info->spill_bytes, info->local_bytes,
+          shared, info->threads, info->length, info->compile_ms, info->from_cache ? " from the cache" : "");
   if (run->t->options.verbose && info->log && *info->log) fprintf(stderr, "%s\n", info->log);
 }
 
@@ -188,16 +204,20 @@ static int print_nvrtc(compile_run *run) {
 static int compile_all(compile_run *run) {
   tool *t = run->t;
   const tool_options *o = &t->options;
-  if (qn_compiler_create(t->context, qn_compiler_params(.nvrtc_path = o->nvrtc, .cache_dir = o->cache_dir), &run->compiler) != QN_OK)
+  if (!find_folder(run)) return TOOL_BAD;
+  if (qn_compiler_create(t->context, qn_compiler_params(.nvrtc_path = o->nvrtc, .cache_dir = o->cache_dir),
+                         &run->compiler) != QN_OK)
     return tool_fail(t);
   int code = o->verbose ? print_nvrtc(run) : TOOL_DONE;
   for (uint32_t i = 0; i < run->spec_count && code == TOOL_DONE; i++) code = compile_one(run, &run->specs[i]);
   if (code == TOOL_DONE && !o->json)
-    fprintf(stderr, "%u kernels%s\n", run->spec_count, o->emit && strcmp(o->emit, "cuda") == 0 ? " written" : " compiled");
+    fprintf(stderr, "%u kernel%s%s\n", run->spec_count, run->spec_count == 1 ? "" : "s",
+            o->emit && strcmp(o->emit, "cuda") == 0 ? " written" : " compiled");
   return code == TOOL_DONE && run->spec_count == 0 ? TOOL_NO : code;
 }
 
-// --- the subcommand --------------------------------------------------------------------------------------------
+// --- the subcommand
+// --------------------------------------------------------------------------------------------
 
 static bool collect_model(compile_run *run) {
   tool_model model;

@@ -4,18 +4,31 @@
 #include <stdlib.h>
 #include <string.h>
 
-// --- JSON: the names of the fields are stable ------------------------------------------------------------------
+// --- JSON: the names of the fields are stable
+// ------------------------------------------------------------------
 
 static void print_json(FILE *to, const qn_remark *r) {
   const struct {
     const char *key;
     qn_str text;
   } fields[] = {
-#define FIELD(key, string) { key, { string, strlen(string) } }
-    { "node", r->node },         FIELD("op", r->op),       { "layer", r->layer },
-    FIELD("verdict", r->fused ? "fused" : "missed"),       FIELD("rule", r->rule),
-    FIELD("stage", r->stage),    FIELD("code", r->code),   FIELD("at", r->at),
-    FIELD("expected", r->expected), FIELD("found", r->found), FIELD("closest", r->closest),
+#define FIELD(key, string)                                                                                     \
+  {                                                                                                            \
+    key, {                                                                                                     \
+      string, strlen(string)                                                                                   \
+    }                                                                                                          \
+  }
+    { "node", r->node },
+    FIELD("op", r->op),
+    { "layer", r->layer },
+    FIELD("verdict", r->fused ? "fused" : "missed"),
+    FIELD("rule", r->rule),
+    FIELD("stage", r->stage),
+    FIELD("code", r->code),
+    FIELD("at", r->at),
+    FIELD("expected", r->expected),
+    FIELD("found", r->found),
+    FIELD("closest", r->closest),
   };
   for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
     fprintf(to, "%s\"%s\": ", i ? ", " : "{", fields[i].key);
@@ -27,7 +40,8 @@ static void print_json(FILE *to, const qn_remark *r) {
 #undef FIELD
 }
 
-// --- YAML: LLVM's remark format (llvm/Remarks), as `opt -pass-remarks-output` writes it --------------------------
+// --- YAML: LLVM's remark format (llvm/Remarks), as `opt -pass-remarks-output` writes it
+// --------------------------
 
 static void print_quoted(FILE *to, const char *text, size_t length) {
   fputc('\'', to);
@@ -46,8 +60,8 @@ static void print_yaml_argument(FILE *to, const char *key, const char *text, siz
 }
 
 static void print_yaml(FILE *to, const qn_remark *r, qn_str graph_name) {
-  fprintf(to, "--- !%s\nPass:            quench\nName:            %s\nFunction:        ", r->fused ? "Passed" : "Missed",
-          r->fused ? r->rule : r->code);
+  fprintf(to, "--- !%s\nPass:            quench\nName:            %s\nFunction:        ",
+          r->fused ? "Passed" : "Missed", r->fused ? r->rule : r->code);
   print_quoted(to, graph_name.text, graph_name.length);
   fputs("\nArgs:\n", to);
   print_yaml_argument(to, "Node:", r->node.text, r->node.length);
@@ -63,7 +77,8 @@ static void print_yaml(FILE *to, const qn_remark *r, qn_str graph_name) {
   fputs("...\n", to);
 }
 
-// --- text: a paragraph a remark --------------------------------------------------------------------------------
+// --- text: a paragraph a remark
+// --------------------------------------------------------------------------------
 
 static const char *sentence_of(const char *code) {
   for (int why = 0; why < QN_WHY_COUNT; why++)
@@ -78,7 +93,8 @@ static void print_line(FILE *to, const char *label, const char *text) {
 static void print_text(FILE *to, const qn_remark *r) {
   bool colour = tool_has_colour(to);
   const char *on = !colour ? "" : r->fused ? "\033[32m" : "\033[33m", *off = colour ? "\033[0m" : "";
-  fprintf(to, "%s%s%s  %s %.*s", on, r->fused ? "fused " : "missed", off, r->op, (int)r->node.length, r->node.text);
+  fprintf(to, "%s%s%s  %s %.*s", on, r->fused ? "fused " : "missed", off, r->op, (int)r->node.length,
+          r->node.text);
   if (r->layer.length) fprintf(to, "  (%.*s)", (int)r->layer.length, r->layer.text);
   fputc('\n', to);
   if (r->fused) {
@@ -89,11 +105,13 @@ static void print_text(FILE *to, const qn_remark *r) {
   print_line(to, "at", r->at);
   print_line(to, "expected", r->expected);
   print_line(to, "found", r->found);
-  if (*r->closest) fprintf(to, "  %-9s %s, %u row%s deep\n", "closest", r->closest, r->depth, r->depth == 1 ? "" : "s");
+  if (*r->closest)
+    fprintf(to, "  %-9s %s, %u row%s deep\n", "closest", r->closest, r->depth, r->depth == 1 ? "" : "s");
   print_line(to, "hint", r->hint);
 }
 
-// --- --why -----------------------------------------------------------------------------------------------------
+// --- --why
+// -----------------------------------------------------------------------------------------------------
 
 typedef struct explanation {
   const qn_graph *graph;
@@ -101,9 +119,12 @@ typedef struct explanation {
 } explanation;
 
 static void print_remark(tool *t, const explanation *e, const qn_remark *remark, FILE *to) {
-  if (t->options.json) print_json(to, remark);
-  else if (t->options.yaml) print_yaml(to, remark, qn_graph_get_name(e->graph));
-  else print_text(to, remark);
+  if (t->options.json)
+    print_json(to, remark);
+  else if (t->options.yaml)
+    print_yaml(to, remark, qn_graph_get_name(e->graph));
+  else
+    print_text(to, remark);
 }
 
 static bool node_is_called(const qn_graph *graph, qn_node node, const char *name) {
@@ -130,7 +151,8 @@ static int print_why(tool *t, const explanation *e, FILE *to) {
 
   uint32_t deepest = 0, shown = 0;
   for (int round = at ? 1 : 0; round < 2; round++) { // without a node: find the depth first, then print
-    for (qn_node node = qn_graph_get_first(e->graph); node != QN_NONE; node = qn_node_get_next(e->graph, node)) {
+    for (qn_node node = qn_graph_get_first(e->graph); node != QN_NONE;
+         node = qn_node_get_next(e->graph, node)) {
       if (at && !node_is_called(e->graph, node, at + 1)) continue;
       qn_remark remark;
       if (qn_pipeline_why(e->pipeline, rule, node, &remark) != QN_OK) return tool_fail(t);
@@ -141,11 +163,14 @@ static int print_why(tool *t, const explanation *e, FILE *to) {
       shown++;
     }
   }
-  if (at && !shown) return tool_error("--why", "no node of that name after the passes", "a node's name, or that of one of its results");
+  if (at && !shown)
+    return tool_error("--why", "no node of that name after the passes",
+                      "a node's name, or that of one of its results");
   return TOOL_DONE;
 }
 
-// --- the subcommand --------------------------------------------------------------------------------------------
+// --- the subcommand
+// --------------------------------------------------------------------------------------------
 
 static int print_all(tool *t, tool_output *output, void *user) {
   explanation *e = user;
@@ -167,7 +192,8 @@ static int print_all(tool *t, tool_output *output, void *user) {
 }
 
 int tool_cmd_explain(tool *t) {
-  if (t->options.json && t->options.yaml) return tool_error("explain", "--json and --yaml exclude each other", NULL);
+  if (t->options.json && t->options.yaml)
+    return tool_error("explain", "--json and --yaml exclude each other", NULL);
   tool_model model;
   if (!tool_model_read(t, t->options.operand, &model)) return TOOL_BAD;
   explanation e = { .graph = model.graph };

@@ -30,7 +30,8 @@ typedef struct fuse_run {
 } fuse_run;
 
 static bool is_fused(const qn_graph *graph, qn_node node) {
-  return qn_node_get_op(graph, node) == QN_OP_attention && qn_node_get_scheme(graph, node, "output").family != QN_SCHEME_none;
+  return qn_node_get_op(graph, node) == QN_OP_attention &&
+         qn_node_get_scheme(graph, node, "output").family != QN_SCHEME_none;
 }
 
 // The nodes that went into one fused attention, and what they became.
@@ -38,10 +39,11 @@ static int show_rewrite(tool *t, const fuse_run *run, qn_node node, bool in_full
   enum { LINES_MAX = 40 };
   int64_t index = qn_pipeline_find_rewrite(run->pipeline, node);
   qn_rewrite rewrite = { .rule = "" };
-  if (index >= 0 && qn_pipeline_get_rewrite(run->pipeline, (uint32_t)index, &rewrite) != QN_OK) return tool_fail(t);
+  if (index >= 0 && qn_pipeline_get_rewrite(run->pipeline, (uint32_t)index, &rewrite) != QN_OK)
+    return tool_fail(t);
   qn_str layer = qn_node_get_layer(run->model.graph, node);
-  fprintf(stderr, "%s%.*s%sby rule %s: %u nodes became 1\n", layer.length ? "layer " : "", (int)layer.length, layer.text,
-          layer.length ? ", " : "", rewrite.rule, rewrite.id_count);
+  fprintf(stderr, "%s%.*s%sby rule %s: %u nodes became 1\n", layer.length ? "layer " : "", (int)layer.length,
+          layer.text, layer.length ? ", " : "", rewrite.rule, rewrite.id_count);
   if (!in_full) return TOOL_DONE;
   fputs("  before\n", stderr);
   uint32_t shown = 0;
@@ -52,7 +54,8 @@ static int show_rewrite(tool *t, const fuse_run *run, qn_node node, bool in_full
     tool_write_node(run->before, run->ids.nodes[id], stderr);
     shown++;
   }
-  if (shown == LINES_MAX && rewrite.id_count > shown) fprintf(stderr, "    ... and %u more\n", rewrite.id_count - shown);
+  if (shown == LINES_MAX && rewrite.id_count > shown)
+    fprintf(stderr, "    ... and %u more\n", rewrite.id_count - shown);
   fputs("  after\n    ", stderr);
   tool_write_node(run->model.graph, node, stderr);
   return TOOL_DONE;
@@ -83,7 +86,8 @@ static int write_graph(tool *t, tool_output *output, void *user) {
 static int write_model(tool *t, fuse_run *run) {
   const char *path = t->options.output;
   if (strcmp(tool_get_form(t), "onnx") != 0) return tool_with_output(t, path, write_graph, run);
-  if (!run->model.onnx) return tool_error(run->model.place, "a .qn model cannot be written as ONNX", "only what was ONNX can");
+  if (!run->model.onnx)
+    return tool_error(run->model.place, "a .qn model cannot be written as ONNX", "only what was ONNX can");
   if (!path || strcmp(path, "-") == 0)
     return tool_error("fuse", "an ONNX model is written to a file", "-o OUT.onnx");
   return qn_onnx_write_file(run->model.onnx, path) == QN_OK ? TOOL_DONE : tool_fail(t);

@@ -6,14 +6,15 @@
 static const struct {
   uint32_t fact;
   const char *name;
-} fact_names[] = { { QN_FACT_COMMUTATIVE, "commutative" }, { QN_FACT_ELEMENTWISE, "elementwise" },
-                   { QN_FACT_VIEW, "view" },               { QN_FACT_LAYOUT, "layout" },
-                   { QN_FACT_EFFECT, "effect" },           { QN_FACT_LEAF, "leaf" } };
+} fact_names[] = {
+  { QN_FACT_COMMUTATIVE, "commutative" }, { QN_FACT_ELEMENTWISE, "elementwise" }, { QN_FACT_VIEW, "view" },
+  { QN_FACT_LAYOUT, "layout" },           { QN_FACT_EFFECT, "effect" },           { QN_FACT_LEAF, "leaf" }
+};
 
 static const char *const kind_names[] = {
-  [QN_ATTR_INT] = "int",   [QN_ATTR_FLOAT] = "float",   [QN_ATTR_BOOL] = "bool",     [QN_ATTR_ENUM] = "choice",
-  [QN_ATTR_DTYPE] = "type", [QN_ATTR_INTS] = "ints",    [QN_ATTR_TENSOR] = "tensor", [QN_ATTR_STRING] = "string",
-  [QN_ATTR_SCHEME] = "scheme",
+  [QN_ATTR_INT] = "int",       [QN_ATTR_FLOAT] = "float",   [QN_ATTR_BOOL] = "bool",
+  [QN_ATTR_ENUM] = "choice",   [QN_ATTR_DTYPE] = "type",    [QN_ATTR_INTS] = "ints",
+  [QN_ATTR_TENSOR] = "tensor", [QN_ATTR_STRING] = "string", [QN_ATTR_SCHEME] = "scheme",
 };
 
 static void print_words(FILE *to, const char *const *words, const char *quote) {
@@ -26,8 +27,10 @@ static void print_default(FILE *to, const qn_attr_info *attr) {
   fprintf(to, "%s=", attr->name);
   switch (attr->kind) {
   case QN_ATTR_INT:
-    if (attr->i == INT64_MAX) fputs("max", to);
-    else fprintf(to, "%lld", (long long)attr->i);
+    if (attr->i == INT64_MAX)
+      fputs("max", to);
+    else
+      fprintf(to, "%lld", (long long)attr->i);
     break;
   case QN_ATTR_FLOAT: fprintf(to, "%g", attr->f); break;
   case QN_ATTR_BOOL: fputs(attr->i ? "true" : "false", to); break;
@@ -64,7 +67,8 @@ static void print_json(FILE *to, const qn_op_info *op) {
   print_json_list(to, "results", op->results);
   fputs(", \"attributes\": [", to);
   for (const qn_attr_info *attr = op->attrs; attr->name; attr++) {
-    fprintf(to, "%s{\"name\": \"%s\", \"kind\": \"%s\"", attr == op->attrs ? "" : ", ", attr->name, kind_names[attr->kind]);
+    fprintf(to, "%s{\"name\": \"%s\", \"kind\": \"%s\"", attr == op->attrs ? "" : ", ", attr->name,
+            kind_names[attr->kind]);
     if (attr->choices) fprintf(to, ", \"choices\": \"%s\"", attr->choices);
     fputc('}', to);
   }
@@ -95,7 +99,8 @@ static void print_one(FILE *to, const qn_op_info *op) {
   print_signature(to, op);
   fprintf(to, "\n  %s\n", op->doc);
   for (const qn_attr_info *attr = op->attrs; attr->name; attr++)
-    fprintf(to, "  %-16s %s%s%s\n", attr->name, kind_names[attr->kind], attr->choices ? ": " : "", attr->choices ? attr->choices : "");
+    fprintf(to, "  %-16s %s%s%s\n", attr->name, kind_names[attr->kind], attr->choices ? ": " : "",
+            attr->choices ? attr->choices : "");
   if (op->facts) {
     fputs("  facts: ", to);
     print_facts(to, op->facts);
@@ -117,20 +122,29 @@ static int list_ops(tool *t, tool_output *output, void *user) {
   (void)user;
   const tool_options *o = &t->options;
   qn_op only = o->operand ? qn_op_find(o->operand, strlen(o->operand)) : QN_OP_NONE;
-  if (o->operand && only == QN_OP_NONE) return tool_error(o->operand, "no such operation", "quench ops lists them");
+  if (o->operand && only == QN_OP_NONE)
+    return tool_error(o->operand, "no such operation", "quench ops lists them");
   if (o->markdown)
-    fputs("# Operations\n\nPrinted by `quench ops --markdown` from `ir/ops.def`. `x?` may be absent, `x*` is any number; attributes are\n"
+    fputs("# Operations\n\nPrinted by `quench ops --markdown` from `ir/ops.def`. `x?` may be absent, `x*` is "
+          "any number; attributes are\n"
           "shown with their defaults. Semantics are ONNX's (opset 23) where a name is ONNX's in lower case.\n\n"
-          "| operation | facts | what it is |\n|---|---|---|\n", output->file);
+          "| operation | facts | what it is |\n|---|---|---|\n",
+          output->file);
   for (int op = QN_OP_NONE + 1; op < QN_OP_COUNT; op++) {
     const qn_op_info *info = qn_op_get_info((qn_op)op);
     if (only != QN_OP_NONE && op != (int)only) continue;
-    if (o->json) print_json(output->file, info);
-    else if (o->markdown) print_markdown_row(output->file, info);
-    else if (only != QN_OP_NONE) print_one(output->file, info);
-    else fprintf(output->file, "%-18s %s\n", info->name, info->doc);
+    if (o->json)
+      print_json(output->file, info);
+    else if (o->markdown)
+      print_markdown_row(output->file, info);
+    else if (only != QN_OP_NONE)
+      print_one(output->file, info);
+    else
+      fprintf(output->file, "%-18s %s\n", info->name, info->doc);
   }
   return TOOL_DONE;
 }
 
-int tool_cmd_ops(tool *t) { return tool_with_output(t, t->options.output, list_ops, NULL); }
+int tool_cmd_ops(tool *t) {
+  return tool_with_output(t, t->options.output, list_ops, NULL);
+}

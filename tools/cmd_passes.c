@@ -5,7 +5,10 @@ static int list_passes(tool *t, tool_output *output, void *user) {
   (void)user;
   const tool_options *o = &t->options;
   FILE *to = output->file;
-  if (o->markdown) fputs("# Passes\n\nIn the order in which they run. Printed by `quench passes --markdown`.\n\n| pass | what it does |\n|---|---|\n", to);
+  if (o->markdown)
+    fputs("# Passes\n\nIn the order in which they run. Printed by `quench passes --markdown`.\n\n| pass | what "
+          "it does |\n|---|---|\n",
+          to);
   for (uint32_t i = 0; i < qn_pass_get_count(); i++) {
     qn_pass_info info = qn_pass_get_info(i);
     if (o->json) {
@@ -21,4 +24,6 @@ static int list_passes(tool *t, tool_output *output, void *user) {
   return TOOL_DONE;
 }
 
-int tool_cmd_passes(tool *t) { return tool_with_output(t, t->options.output, list_passes, NULL); }
+int tool_cmd_passes(tool *t) {
+  return tool_with_output(t, t->options.output, list_passes, NULL);
+}

@@ -51,7 +51,8 @@ static int emit_sides(tool *t, uint32_t index, tool_output *output) {
   if (strcmp(t->options.emit, "llvm") == 0) {
     code = tool_emit_llvm(t, (const qn_graph *const *)sides, 2, output);
   } else {
-    for (int i = 0; i < 2 && code == TOOL_DONE; i++) code = tool_emit_graph(t, sides[i], t->options.emit, output);
+    for (int i = 0; i < 2 && code == TOOL_DONE; i++)
+      code = tool_emit_graph(t, sides[i], t->options.emit, output);
   }
   qn_graph_destroy(sides[0]);
   qn_graph_destroy(sides[1]);
@@ -62,22 +63,31 @@ static int list_rules(tool *t, tool_output *output, void *user) {
   (void)user;
   const tool_options *o = &t->options;
   FILE *to = output->file;
-  if (o->emit && !o->operand) return tool_error("rules", "--emit needs the name of a rule", "quench rules lists them");
+  if (o->emit && !o->operand)
+    return tool_error("rules", "--emit needs the name of a rule", "quench rules lists them");
   if (o->markdown)
-    fputs("# The rules\n\nPrinted by `quench rules --markdown` from the tables of `patterns/`; the language is that of rules.md.\n", to);
+    fputs("# The rules\n\nPrinted by `quench rules --markdown` from the tables of `patterns/`; the language is "
+          "that of rules.md.\n",
+          to);
   bool found = false;
   for (uint32_t i = 0; i < qn_rule_get_count(); i++) {
     qn_rule_info rule = qn_rule_get_info(i);
     if (o->operand && strcmp(o->operand, rule.name) != 0) continue;
     found = true;
     if (o->emit) return emit_sides(t, i, output);
-    if (o->json) print_json(to, &rule);
-    else if (o->markdown) print_markdown(to, &rule);
-    else if (o->operand) print_one(to, &rule);
-    else fprintf(to, "%-36s %-18s %s\n", rule.name, rule.family, rule.doc);
+    if (o->json)
+      print_json(to, &rule);
+    else if (o->markdown)
+      print_markdown(to, &rule);
+    else if (o->operand)
+      print_one(to, &rule);
+    else
+      fprintf(to, "%-36s %-18s %s\n", rule.name, rule.family, rule.doc);
   }
   if (o->operand && !found) return tool_error(o->operand, "no such rule", "quench rules lists them");
   return TOOL_DONE;
 }
 
-int tool_cmd_rules(tool *t) { return tool_with_output(t, t->options.output, list_rules, NULL); }
+int tool_cmd_rules(tool *t) {
+  return tool_with_output(t, t->options.output, list_rules, NULL);
+}

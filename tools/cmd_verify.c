@@ -1,5 +1,6 @@
 // quench verify: two comparisons on the reference executor, told apart.
-//   recovered  each attention as read against its recovered form, on the same operands: the distance of both from f64.
+//   recovered  each attention as read against its recovered form, on the same operands: the distance of both
+//   from f64.
 //              A decomposed softmax rounds after every operation; recovering must not move away from f64.
 //   fused      the recovered model against the fused one: the same bytes, of the codes and of the outputs.
 // With --expect also the outputs against files, within --bound.
@@ -9,21 +10,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-// Both forms of an attention may round the last time differently, so the distances of two good ones are equal up to
-// chance. The bound on the ratio of their root mean squares:
+// Both forms of an attention may round the last time differently, so the distances of two good ones are equal
+// up to chance. The bound on the ratio of their root mean squares:
 #define RECOVERED_SLACK 1.02
 
 typedef struct verification {
   tool *t;
-  tool_model model;          // the graph as read, and the grafts beside it
+  tool_model model; // the graph as read, and the grafts beside it
   qn_graph *recovered, *fused;
   qn_pipeline *pipelines[2];
   verify_inputs inputs;
-  verify_run before, after;  // of `recovered` and of `fused`
+  verify_run before, after; // of `recovered` and of `fused`
   uint32_t compared, failed;
 } verification;
 
-static void print_verdict(verification *v, const char *kind, const char *what, qn_str name, bool good, const char *words) {
+static void print_verdict(verification *v, const char *kind, const char *what, qn_str name, bool good,
+                          const char *words) {
   v->compared++;
   v->failed += !good;
   if (v->t->options.json) {
@@ -41,7 +43,8 @@ static void print_heading(const verification *v, const char *text) {
   if (!v->t->options.json) printf("%s\n", text);
 }
 
-// --- the three graphs ------------------------------------------------------------------------------------------
+// --- the three graphs
+// ------------------------------------------------------------------------------------------
 
 // "fold,canonicalize,recover-attention": every pass up to the one that recovers.
 static bool passes_until_recovered(char *out_passes, size_t size) {
@@ -57,13 +60,17 @@ static bool passes_until_recovered(char *out_passes, size_t size) {
 static bool make_graphs(verification *v) {
   tool *t = v->t;
   char passes[512];
-  if (!passes_until_recovered(passes, sizeof passes)) return tool_error("verify", "there is no pass recover-attention", NULL), false;
-  if (qn_graph_clone(v->model.graph, &v->recovered) != QN_OK || qn_graph_clone(v->model.graph, &v->fused) != QN_OK)
+  if (!passes_until_recovered(passes, sizeof passes))
+    return tool_error("verify", "there is no pass recover-attention", NULL), false;
+  if (qn_graph_clone(v->model.graph, &v->recovered) != QN_OK ||
+      qn_graph_clone(v->model.graph, &v->fused) != QN_OK)
     return tool_fail(t), false;
-  return tool_run_pipeline(t, v->recovered, passes, &v->pipelines[0]) && tool_run_pipeline(t, v->fused, NULL, &v->pipelines[1]);
+  return tool_run_pipeline(t, v->recovered, passes, &v->pipelines[0]) &&
+         tool_run_pipeline(t, v->fused, NULL, &v->pipelines[1]);
 }
 
-// --- read against recovered ------------------------------------------------------------------------------------
+// --- read against recovered
+// ------------------------------------------------------------------------------------
 
 static bool compare_attention(verification *v, const verify_run *run, qn_value original, qn_value copy) {
   qn_results *exact;
@@ -75,8 +82,8 @@ static bool compare_attention(verification *v, const verify_run *run, qn_value o
   if (good) {
     char words[160];
     bool nearer = after.rms <= before.rms * RECOVERED_SLACK;
-    snprintf(words, sizeof words, "from f64: rms %.3g, max %.3g as read; rms %.3g, max %.3g recovered", before.rms, before.max_abs,
-             after.rms, after.max_abs);
+    snprintf(words, sizeof words, "from f64: rms %.3g, max %.3g as read; rms %.3g, max %.3g recovered",
+             before.rms, before.max_abs, after.rms, after.max_abs);
     print_verdict(v, "recovered", "attention", qn_value_get_name(run->graph, original), nearer, words);
   } else {
     tool_fail(v->t);
@@ -89,7 +96,8 @@ static bool compare_recovered(verification *v) {
   qn_graph *graph = v->model.graph;
   qn_value *originals = NULL, *copies = NULL;
   uint32_t count = 0, attentions = 0;
-  for (qn_node node = qn_graph_get_first(v->recovered); node != QN_NONE; node = qn_node_get_next(v->recovered, node))
+  for (qn_node node = qn_graph_get_first(v->recovered); node != QN_NONE;
+       node = qn_node_get_next(v->recovered, node))
     attentions += qn_node_get_op(v->recovered, node) == QN_OP_attention;
   print_heading(v, "recovered: each attention as read and recovered, on the same operands");
   bool good = verify_graft(v->t, graph, v->recovered, &originals, &copies, &count);
@@ -100,7 +108,8 @@ static bool compare_recovered(verification *v) {
   for (uint32_t i = 0; good && i < count; i++) good = compare_attention(v, &run, originals[i], copies[i]);
   if (good && count < attentions) {
     char words[96];
-    snprintf(words, sizeof words, "%u of %u attentions have no value of their name in the model as read", attentions - count, attentions);
+    snprintf(words, sizeof words, "%u of %u attentions have no value of their name in the model as read",
+             attentions - count, attentions);
     print_verdict(v, "recovered", "attention", (qn_str){ .text = "" }, false, words);
   }
   verify_run_destroy(&run);
@@ -110,17 +119,19 @@ static bool compare_recovered(verification *v) {
   return good;
 }
 
-// --- recovered against fused -----------------------------------------------------------------------------------
+// --- recovered against fused
+// -----------------------------------------------------------------------------------
 
-static bool compare_bytes(verification *v, const char *what, qn_str name, const qn_tensor *a, const qn_tensor *b) {
+static bool compare_bytes(verification *v, const char *what, qn_str name, const qn_tensor *a,
+                          const qn_tensor *b) {
   qn_difference difference;
   if (qn_tensor_compare(v->t->context, a, b, &difference) != QN_OK) return tool_fail(v->t), false;
   char words[128];
   if (difference.different == 0)
     snprintf(words, sizeof words, "%" PRIu64 " of %" PRIu64 " the same", difference.count, difference.count);
   else
-    snprintf(words, sizeof words, "%" PRIu64 " of %" PRIu64 " differ, the first at %" PRIu64 ", by up to %.3g", difference.different,
-             difference.count, difference.first, difference.max_abs);
+    snprintf(words, sizeof words, "%" PRIu64 " of %" PRIu64 " differ, the first at %" PRIu64 ", by up to %.3g",
+             difference.different, difference.count, difference.first, difference.max_abs);
   print_verdict(v, "fused", what, name, difference.different == 0 && a->dtype == b->dtype, words);
   return true;
 }
@@ -134,10 +145,12 @@ static qn_value find_codes(const verification *v, qn_node node) {
 }
 
 static bool compare_fused(verification *v) {
-  bool *wanted[2] = { calloc(qn_graph_get_value_limit(v->recovered), sizeof(bool)), calloc(qn_graph_get_value_limit(v->fused), sizeof(bool)) };
+  bool *wanted[2] = { calloc(qn_graph_get_value_limit(v->recovered), sizeof(bool)),
+                      calloc(qn_graph_get_value_limit(v->fused), sizeof(bool)) };
   uint32_t fused = 0;
   print_heading(v, "fused: the recovered model against the fused one, in bytes");
-  for (qn_node node = qn_graph_get_first(v->fused); wanted[0] && wanted[1] && node != QN_NONE; node = qn_node_get_next(v->fused, node)) {
+  for (qn_node node = qn_graph_get_first(v->fused); wanted[0] && wanted[1] && node != QN_NONE;
+       node = qn_node_get_next(v->fused, node)) {
     qn_value codes = find_codes(v, node);
     if (codes == QN_NONE) continue;
     wanted[0][codes] = wanted[1][qn_node_get_result(v->fused, node, 0)] = true;
@@ -145,19 +158,24 @@ static bool compare_fused(verification *v) {
   }
   bool good = verify_run_graph(v->t, v->recovered, &v->inputs, wanted[0], &v->before) &&
               verify_run_graph(v->t, v->fused, &v->inputs, wanted[1], &v->after);
-  for (qn_node node = qn_graph_get_first(v->fused); good && node != QN_NONE; node = qn_node_get_next(v->fused, node)) {
+  for (qn_node node = qn_graph_get_first(v->fused); good && node != QN_NONE;
+       node = qn_node_get_next(v->fused, node)) {
     qn_value codes = find_codes(v, node), result = qn_node_get_result(v->fused, node, 0);
-    if (codes != QN_NONE) good = compare_bytes(v, "codes", qn_value_get_name(v->fused, result), &v->before.values[codes], &v->after.values[result]);
+    if (codes != QN_NONE)
+      good = compare_bytes(v, "codes", qn_value_get_name(v->fused, result), &v->before.values[codes],
+                           &v->after.values[result]);
   }
   for (uint32_t i = 0; good && i < qn_graph_get_output_count(v->fused); i++)
-    good = compare_bytes(v, "output", qn_graph_get_output_name(v->fused, i), qn_results_get(v->before.results, i), qn_results_get(v->after.results, i));
+    good = compare_bytes(v, "output", qn_graph_get_output_name(v->fused, i),
+                         qn_results_get(v->before.results, i), qn_results_get(v->after.results, i));
   if (good && !fused && !v->t->options.json) printf("  nothing fused\n");
   free(wanted[0]);
   free(wanted[1]);
   return good;
 }
 
-// --- outputs against files ---------------------------------------------------------------------------------------
+// --- outputs against files
+// ---------------------------------------------------------------------------------------
 
 static bool compare_expected(verification *v) {
   const tool_options *o = &v->t->options;
@@ -178,7 +196,8 @@ static bool compare_expected(verification *v) {
     qn_difference difference;
     good = qn_tensor_compare(v->t->context, own, qn_npy_get_tensor(file), &difference) == QN_OK;
     if (good) {
-      snprintf(words, sizeof words, "off by up to %.3g, which is %.3g of the largest value (bound %g)", difference.max_abs, difference.max_rel, bound);
+      snprintf(words, sizeof words, "off by up to %.3g, which is %.3g of the largest value (bound %g)",
+               difference.max_abs, difference.max_rel, bound);
       print_verdict(v, "expected", "output", name, difference.max_rel <= bound, words);
     } else {
       tool_fail(v->t);
@@ -186,18 +205,24 @@ static bool compare_expected(verification *v) {
     qn_npy_destroy(file);
     found++;
   }
-  if (good && !found) return tool_error("--expect", "no file for any output", "NAME=FILE.npy, or a folder with expected.NAME.npy"), false;
+  if (good && !found)
+    return tool_error("--expect", "no file for any output",
+                      "NAME=FILE.npy, or a folder with expected.NAME.npy"),
+           false;
   return good;
 }
 
-// --- the subcommand ----------------------------------------------------------------------------------------------
+// --- the subcommand
+// ----------------------------------------------------------------------------------------------
 
 int tool_cmd_verify(tool *t) {
   verification v = { .t = t };
   if (!tool_model_read(t, t->options.operand, &v.model)) return TOOL_BAD;
   bool good = verify_inputs_make(t, v.model.graph, &v.inputs) && make_graphs(&v) && compare_recovered(&v) &&
               compare_fused(&v) && compare_expected(&v);
-  if (good && !t->options.json) printf("%s: %u of %u comparisons good\n", v.failed ? "NOT verified" : "verified", v.compared - v.failed, v.compared);
+  if (good && !t->options.json)
+    printf("%s: %u of %u comparisons good\n", v.failed ? "NOT verified" : "verified", v.compared - v.failed,
+           v.compared);
   verify_run_destroy(&v.before);
   verify_run_destroy(&v.after);
   qn_pipeline_destroy(v.pipelines[0]);

@@ -38,7 +38,8 @@ void tool_write_node(const qn_graph *graph, qn_node node, FILE *to) {
 
 int tool_emit_llvm(tool *t, const qn_graph *const *graphs, uint32_t count, tool_output *output) {
   void *library = dlopen("libquench-llvm.so.0", RTLD_NOW);
-  if (!library) return tool_error("--emit llvm", dlerror(), "libquench-llvm is built where LLVM 18 or later is found");
+  if (!library)
+    return tool_error("--emit llvm", dlerror(), "libquench-llvm is built where LLVM 18 or later is found");
   // ISO C has no cast from an object pointer to a function pointer; POSIX promises that this is one.
   qn_status (*write_llvm)(const qn_graph *const *, uint32_t, const qn_writer *);
   *(void **)&write_llvm = dlsym(library, "qn_graphs_write_llvm");
@@ -68,9 +69,10 @@ int tool_emit_graph(tool *t, const qn_graph *graph, const char *form, tool_outpu
     return TOOL_DONE;
   }
   uint32_t limit = o->inline_limit < UINT32_MAX ? (uint32_t)o->inline_limit : UINT32_MAX;
-  qn_status status = strcmp(form, "dot") == 0
-                         ? qn_graph_write_dot(graph, &(qn_dot_params){ .expand_repeats = o->expand }, &writer)
-                         : qn_graph_write_text(
-                               graph, &(qn_text_params){ .inline_limit = limit, .no_metadata = o->no_metadata }, &writer);
+  qn_status status =
+      strcmp(form, "dot") == 0
+          ? qn_graph_write_dot(graph, &(qn_dot_params){ .expand_repeats = o->expand }, &writer)
+          : qn_graph_write_text(
+                graph, &(qn_text_params){ .inline_limit = limit, .no_metadata = o->no_metadata }, &writer);
   return status == QN_OK ? TOOL_DONE : tool_fail(t);
 }

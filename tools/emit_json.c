@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void write_str(FILE *to, qn_str text) { tool_write_json(to, text.text, text.length); }
+static void write_str(FILE *to, qn_str text) {
+  tool_write_json(to, text.text, text.length);
+}
 
 // The shortest decimal that reads back to the same double; infinities and NaN, which JSON lacks, as strings.
 static void write_double(FILE *to, double value) {
@@ -27,7 +29,8 @@ static void write_type(FILE *to, const qn_graph *graph, qn_type type) {
   tool_write_json_text(to, text);
 }
 
-// Bytes as hex, since they are the one form that loses nothing of any element type; of large tensors the type only.
+// Bytes as hex, since they are the one form that loses nothing of any element type; of large tensors the type
+// only.
 static void write_tensor(FILE *to, const qn_tensor *tensor) {
   enum { INLINE_BYTES = 512 };
   fprintf(to, "{\"dtype\": \"%s\", \"dims\": [", qn_dtype_name(tensor->dtype));
@@ -51,7 +54,9 @@ static void write_attr(FILE *to, const qn_graph *graph, qn_node node, const qn_a
     qn_attr_format_choice(attr, qn_node_get_int(graph, node, attr->name), text);
     tool_write_json_text(to, text);
     break;
-  case QN_ATTR_DTYPE: tool_write_json_text(to, qn_dtype_name((qn_dtype)qn_node_get_int(graph, node, attr->name))); break;
+  case QN_ATTR_DTYPE:
+    tool_write_json_text(to, qn_dtype_name((qn_dtype)qn_node_get_int(graph, node, attr->name)));
+    break;
   case QN_ATTR_INTS: {
     const int64_t *ints;
     uint32_t count = qn_node_get_ints(graph, node, attr->name, &ints);
@@ -106,7 +111,8 @@ static void write_node(FILE *to, const qn_graph *graph, qn_node node) {
   } marks[] = { { "name", qn_node_get_name(graph, node) },
                 { "layer", qn_node_get_layer(graph, node) },
                 { "location", qn_node_get_location(graph, node) } };
-  if (qn_node_get_id(graph, node)) fprintf(to, ", \"id\": %llu", (unsigned long long)qn_node_get_id(graph, node));
+  if (qn_node_get_id(graph, node))
+    fprintf(to, ", \"id\": %llu", (unsigned long long)qn_node_get_id(graph, node));
   for (size_t i = 0; i < sizeof marks / sizeof marks[0]; i++) {
     if (marks[i].text.length == 0) continue;
     fprintf(to, ", \"%s\": ", marks[i].key);

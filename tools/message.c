@@ -7,8 +7,8 @@
 
 int tool_error(const char *place, const char *message, const char *hint) {
   fflush(stdout); // so that the two streams keep their order where they end in one place
-  fprintf(stderr, "quench: %s%s%s%s%s%s\n", place, place[0] ? ": " : "", message, hint ? " (" : "", hint ? hint : "",
-          hint ? ")" : "");
+  fprintf(stderr, "quench: %s%s%s%s%s%s\n", place, place[0] ? ": " : "", message, hint ? " (" : "",
+          hint ? hint : "", hint ? ")" : "");
   return TOOL_BAD;
 }
 
@@ -58,4 +58,6 @@ void tool_write_json(FILE *to, const char *text, size_t length) {
   fputc('"', to);
 }
 
-void tool_write_json_text(FILE *to, const char *text) { tool_write_json(to, text ? text : "", text ? strlen(text) : 0); }
+void tool_write_json_text(FILE *to, const char *text) {
+  tool_write_json(to, text ? text : "", text ? strlen(text) : 0);
+}

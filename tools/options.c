@@ -18,7 +18,7 @@ typedef struct option_row {
 } option_row;
 
 static const option_row option_rows[] = {
-#define OPTION(field, spelling, letter, kind, argument, commands, doc)                                       \
+#define OPTION(field, spelling, letter, kind, argument, commands, doc)                                         \
   { offsetof(tool_options, field), spelling, letter, kind, argument, commands, doc },
 #include "options.def"
 };
@@ -27,9 +27,9 @@ enum { OPTION_COUNT = sizeof(option_rows) / sizeof(option_rows[0]) };
 bool tool_word_in(const char *word, size_t length, const char *words, char separator) {
   for (const char *at = words;; at++) {
     const char *end = strchr(at, separator);
-    size_t n = end != NULL ? (size_t)(end - at) : strlen(at);
+    size_t n = end ? (size_t)(end - at) : strlen(at);
     if (n == length && memcmp(at, word, n) == 0) return true;
-    if (end == NULL) return false;
+    if (!end) return false;
     at = end;
   }
 }
@@ -38,12 +38,12 @@ bool tool_word_in(const char *word, size_t length, const char *words, char separ
 // command may narrow them.
 static bool option_applies(const option_row *row, const char *command, char out_words[96]) {
   size_t length = strlen(command);
-  for (const char *at = row->commands; *at != '\0';) {
+  for (const char *at = row->commands; *at;) {
     size_t n = strcspn(at, " ");
     size_t name = strcspn(at, ": ");
     if (name == length && memcmp(at, command, name) == 0) {
       bool narrowed = name < n;
-      bool words = row->argument != NULL && strchr(row->argument, '|') != NULL && strpbrk(row->argument, "=,") == NULL;
+      bool words = row->argument && strchr(row->argument, '|') && !strpbrk(row->argument, "=,");
       const char *from = narrowed ? at + name + 1 : words ? row->argument : "";
       snprintf(out_words, 96, "%.*s", narrowed ? (int)(n - name - 1) : (int)strlen(from), from);
       return true;
@@ -53,7 +53,8 @@ static bool option_applies(const option_row *row, const char *command, char out_
   return false;
 }
 
-static bool usage_error(const tool_command_info *command, const char *what, const char *name, const char *hint) {
+static bool usage_error(const tool_command_info *command, const char *what, const char *name,
+                        const char *hint) {
   fprintf(stderr, "quench: %s: %s %s (%s)\n", command->name, what, name, hint);
   return false;
 }
@@ -75,11 +76,12 @@ static const char *nearest_option(const tool_command_info *command, const char *
   return best;
 }
 
-static const option_row *find_option(const tool_command_info *command, const char *name, size_t length, char letter,
-                                     char out_words[96]) {
+static const option_row *find_option(const tool_command_info *command, const char *name, size_t length,
+                                     char letter, char out_words[96]) {
   for (int i = 0; i < OPTION_COUNT; i++) {
     const option_row *row = &option_rows[i];
-    bool same = letter != '\0' ? row->letter == letter : strlen(row->name) == length && memcmp(row->name, name, length) == 0;
+    bool same = letter != '\0' ? row->letter == letter
+                               : strlen(row->name) == length && memcmp(row->name, name, length) == 0;
     if (same && option_applies(row, command->name, out_words)) return row;
   }
   return NULL;
@@ -116,8 +118,8 @@ static bool store(const tool_command_info *command, const option_row *row, const
   return false;
 }
 
-// One word that begins with `-` and, if the option takes one, its argument. Returns the number of words used; 0 on
-// an error.
+// One word that begins with `-` and, if the option takes one, its argument. Returns the number of words used; 0
+// on an error.
 static int parse_option(const tool_command_info *command, int left, char **words, tool_options *options) {
   const char *word = words[0];
   bool is_long = word[1] == '-';
@@ -128,20 +130,20 @@ static int parse_option(const tool_command_info *command, int left, char **words
   snprintf(shown, sizeof shown, "%.*s", (int)(name - word) + (int)length, word);
 
   const option_row *row = find_option(command, name, length, is_long ? '\0' : name[0], accepted);
-  if (row == NULL) {
+  if (!row) {
     const char *near = is_long ? nearest_option(command, name, length) : NULL;
-    if (near != NULL)
+    if (near)
       snprintf(hint, sizeof hint, "is --%s meant?", near);
     else
       snprintf(hint, sizeof hint, "see quench %s --help", command->name);
     return usage_error(command, "unknown option", shown, hint), 0;
   }
   if (row->kind == FLAG) {
-    if (value != NULL) return usage_error(command, "an argument for", shown, "it takes none"), 0;
+    if (value) return usage_error(command, "an argument for", shown, "it takes none"), 0;
     return store(command, row, accepted, "", options) ? 1 : 0;
   }
   int used = 1;
-  if (value == NULL) {
+  if (!value) {
     if (left < 2) {
       snprintf(hint, sizeof hint, "it takes %s", row->argument);
       return usage_error(command, "no argument for", shown, hint), 0;
@@ -152,7 +154,8 @@ static int parse_option(const tool_command_info *command, int left, char **words
   return store(command, row, accepted, value, options) ? used : 0;
 }
 
-bool tool_options_parse(const tool_command_info *command, int count, char **arguments, tool_options *out_options) {
+bool tool_options_parse(const tool_command_info *command, int count, char **arguments,
+                        tool_options *out_options) {
   *out_options = (tool_options){ 0 };
   bool only_operands = false;
   for (int i = 0; i < count;) {
@@ -168,13 +171,14 @@ bool tool_options_parse(const tool_command_info *command, int count, char **argu
       if (used == 0) return false;
       i += used;
     } else {
-      if (command->operands[0] == '\0') return usage_error(command, "an operand that is not taken:", word, "it takes none");
-      if (out_options->operand != NULL) return usage_error(command, "a second operand:", word, "one is taken");
+      if (command->operands[0] == '\0')
+        return usage_error(command, "an operand that is not taken:", word, "it takes none");
+      if (out_options->operand) return usage_error(command, "a second operand:", word, "one is taken");
       out_options->operand = word;
       i++;
     }
   }
-  if (out_options->operand == NULL && command->operands[0] != '\0' && command->operands[0] != '[')
+  if (!out_options->operand && command->operands[0] != '\0' && command->operands[0] != '[')
     return usage_error(command, "no", command->operands, "a file, or - for standard input");
   return true;
 }
@@ -187,9 +191,12 @@ void tool_options_help(const tool_command_info *command, FILE *to) {
     const option_row *row = &option_rows[i];
     if (!option_applies(row, command->name, words)) continue;
     char left[128];
-    snprintf(left, sizeof left, "%c%c%c --%s%s%s", row->letter != '\0' ? '-' : ' ', row->letter != '\0' ? row->letter : ' ',
-             row->letter != '\0' ? ',' : ' ', row->name, row->kind == FLAG ? "" : " ",
-             row->kind == FLAG ? "" : words[0] != '\0' ? words : row->argument);
+    snprintf(left, sizeof left, "%c%c%c --%s%s%s", row->letter != '\0' ? '-' : ' ',
+             row->letter != '\0' ? row->letter : ' ', row->letter != '\0' ? ',' : ' ', row->name,
+             row->kind == FLAG ? "" : " ",
+             row->kind == FLAG  ? ""
+             : words[0] != '\0' ? words
+                                : row->argument);
     bool wide = strlen(left) > 33;
     fprintf(to, "  %-34s%s%*s%s\n", left, wide ? "\n  " : "", wide ? 34 : 0, "", row->doc);
   }

@@ -32,7 +32,8 @@ typedef struct tool_command_info {
 } tool_command_info;
 
 // Reads `arguments` (without the program and the subcommand). False after a message on standard error.
-bool tool_options_parse(const tool_command_info *command, int count, char **arguments, tool_options *out_options);
+bool tool_options_parse(const tool_command_info *command, int count, char **arguments,
+                        tool_options *out_options);
 // What `quench COMMAND --help` says.
 void tool_options_help(const tool_command_info *command, FILE *to);
 

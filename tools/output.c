@@ -48,7 +48,8 @@ bool tool_output_close(tool_output *output, bool keep) {
   if (!output->path) return wrote;
   wrote = fclose(output->file) == 0 && wrote;
   if (output->temporary) {
-    if (wrote && keep && rename(output->temporary, output->path) != 0) wrote = output_fail(output->path, "write");
+    if (wrote && keep && rename(output->temporary, output->path) != 0)
+      wrote = output_fail(output->path, "write");
     if (!wrote || !keep) unlink(output->temporary);
   }
   output_free(output);
@@ -59,9 +60,12 @@ static qn_status write_file(void *user, const char *text, size_t length) {
   return fwrite(text, 1, length, user) == length ? QN_OK : QN_IO;
 }
 
-qn_writer tool_output_writer(tool_output *output) { return (qn_writer){ .write = write_file, .user = output->file }; }
+qn_writer tool_output_writer(tool_output *output) {
+  return (qn_writer){ .write = write_file, .user = output->file };
+}
 
-int tool_with_output(tool *t, const char *path, int (*body)(tool *t, tool_output *output, void *user), void *user) {
+int tool_with_output(tool *t, const char *path, int (*body)(tool *t, tool_output *output, void *user),
+                     void *user) {
   tool_output output;
   if (!tool_output_open(&output, path)) return TOOL_BAD;
   int code = body(t, &output, user);

@@ -18,7 +18,9 @@ bool tool_set_target(tool *t) {
 static const struct {
   const char *name;
   uint32_t bit;
-} check_names[] = { { "verify", QN_CHECK_VERIFY }, { "clone", QN_CHECK_CLONE }, { "round-trip", QN_CHECK_ROUND_TRIP } };
+} check_names[] = { { "verify", QN_CHECK_VERIFY },
+                    { "clone", QN_CHECK_CLONE },
+                    { "round-trip", QN_CHECK_ROUND_TRIP } };
 
 static bool parse_checks(const tool *t, uint32_t *out_checks) {
   *out_checks = 0;
@@ -26,7 +28,8 @@ static bool parse_checks(const tool *t, uint32_t *out_checks) {
     size_t length = strcspn(at, ",");
     uint32_t bit = 0;
     for (size_t i = 0; i < sizeof check_names / sizeof check_names[0]; i++)
-      if (strlen(check_names[i].name) == length && memcmp(check_names[i].name, at, length) == 0) bit = check_names[i].bit;
+      if (strlen(check_names[i].name) == length && memcmp(check_names[i].name, at, length) == 0)
+        bit = check_names[i].bit;
     if (!bit) {
       tool_error(t->command->name, "unknown word for --check", "it takes verify, clone and round-trip");
       return false;
@@ -61,12 +64,12 @@ bool tool_run_pipeline(tool *t, qn_graph *graph, const char *passes, qn_pipeline
     return false;
   }
   if (!passes && o->passes && strcmp(o->passes, "all") != 0) passes = o->passes;
-  qn_status status = qn_pipeline_run(graph,
-                                     qn_pipeline_params(.legality = qn_legality_of_target(&t->target), .passes = passes,
-                                                        .fuel = o->fuel, .checks = checks,
-                                                        .on_pass = o->dump_dir ? dump_pass : NULL, .user = t,
-                                                        .numerics = o->numerics && strcmp(o->numerics, "direct") == 0),
-                                     out_pipeline);
+  qn_status status = qn_pipeline_run(
+      graph,
+      qn_pipeline_params(.legality = qn_legality_of_target(&t->target), .passes = passes, .fuel = o->fuel,
+                         .checks = checks, .on_pass = o->dump_dir ? dump_pass : NULL, .user = t,
+                         .numerics = o->numerics && strcmp(o->numerics, "direct") == 0),
+      out_pipeline);
   // A dump that could not be written has said so itself.
   if (status != QN_OK && !(status == QN_IO && o->dump_dir)) tool_fail(t);
   return status == QN_OK;
@@ -81,7 +84,8 @@ void tool_print_stats(qn_pipeline *pipeline) {
     fprintf(stderr, "%-36s %10llu %8llu %10llu ", stats.rule, (unsigned long long)stats.tried,
             (unsigned long long)stats.matched, (unsigned long long)stats.steps);
     for (int why = 0; why < QN_WHY_COUNT; why++)
-      if (stats.missed[why]) fprintf(stderr, " %s %llu", qn_why_name((qn_why)why), (unsigned long long)stats.missed[why]);
+      if (stats.missed[why])
+        fprintf(stderr, " %s %llu", qn_why_name((qn_why)why), (unsigned long long)stats.missed[why]);
     fputc('\n', stderr);
   }
 }

@@ -43,7 +43,8 @@ enum { FIELD_COUNT = sizeof spec_fields / sizeof spec_fields[0], VALUE_MAX = 160
 static bool spec_error(const char *what, const char *key) {
   char message[256], keys[512] = "the keys are";
   snprintf(message, sizeof message, "%s '%s'", what, key);
-  for (int i = 0; i < FIELD_COUNT; i++) snprintf(keys + strlen(keys), sizeof keys - strlen(keys), " %s", spec_fields[i].key);
+  for (int i = 0; i < FIELD_COUNT; i++)
+    snprintf(keys + strlen(keys), sizeof keys - strlen(keys), " %s", spec_fields[i].key);
   tool_error("--spec", message, keys);
   return false;
 }
@@ -78,9 +79,7 @@ static bool store_field(int index, const char *value, qn_kernel_spec *spec) {
     *(int32_t *)field = (int32_t)number;
     return true;
   }
-  case REAL:
-    *(float *)field = strtof(value, &end);
-    return end != value && !*end;
+  case REAL: *(float *)field = strtof(value, &end); return end != value && !*end;
   case DTYPE: {
     qn_dtype dtype = qn_dtype_find(value);
     if (dtype == QN_DTYPE_COUNT) return false;
@@ -105,7 +104,11 @@ static size_t item_length(const char *text) {
 }
 
 bool tool_spec_parse(const char *text, qn_kernel_spec *out_spec) {
-  qn_kernel_spec spec = { .dtype = QN_BF16, .head_dim = 64, .heads = 1, .window_left = -1, .window_right = -1,
+  qn_kernel_spec spec = { .dtype = QN_BF16,
+                          .head_dim = 64,
+                          .heads = 1,
+                          .window_left = -1,
+                          .window_right = -1,
                           .output = qn_scheme_of(QN_SCHEME_none) };
   for (const char *at = text; *at;) {
     size_t length = item_length(at), key_length = strcspn(at, "=,");

@@ -36,7 +36,8 @@ bool tool_has_colour(FILE *file);
 void tool_write_json(FILE *to, const char *text, size_t length);
 void tool_write_json_text(FILE *to, const char *text); // zero-terminated; NULL is ""
 
-// --- output files (output.c) -----------------------------------------------------------------------------------
+// --- output files (output.c)
+// -----------------------------------------------------------------------------------
 
 // A file that appears under its name only when it is whole.
 typedef struct tool_output {
@@ -52,22 +53,25 @@ bool tool_output_close(tool_output *output, bool keep);
 // For the library's writers.
 qn_writer tool_output_writer(tool_output *output);
 // Runs `body`, which writes to the file, and keeps the file unless it gives TOOL_BAD. Returns the exit code.
-int tool_with_output(tool *t, const char *path, int (*body)(tool *t, tool_output *output, void *user), void *user);
+int tool_with_output(tool *t, const char *path, int (*body)(tool *t, tool_output *output, void *user),
+                     void *user);
 
-// --- models (model.c) ------------------------------------------------------------------------------------------
+// --- models (model.c)
+// ------------------------------------------------------------------------------------------
 
 typedef struct tool_model {
-  const char *place;    // the path, or "<stdin>"
-  char *data;           // what was read from standard input, or the text of a .qn
-  qn_onnx_model *onnx;  // NULL if the model is .qn
-  qn_graph *graph;      // owned by `onnx` if there is one
+  const char *place;   // the path, or "<stdin>"
+  char *data;          // what was read from standard input, or the text of a .qn
+  qn_onnx_model *onnx; // NULL if the model is .qn
+  qn_graph *graph;     // owned by `onnx` if there is one
 } tool_model;
 
 // Reads an ONNX or .qn file, told apart by content. False after a message.
 bool tool_model_read(tool *t, const char *path, tool_model *out_model);
 void tool_model_destroy(tool_model *model);
 
-// --- the pipeline (pipeline.c) ---------------------------------------------------------------------------------
+// --- the pipeline (pipeline.c)
+// ---------------------------------------------------------------------------------
 
 // Sets `t->target` to that of --target (the first, if several), sm_90a without it. False after a message.
 bool tool_set_target(tool *t);
@@ -77,7 +81,8 @@ bool tool_run_pipeline(tool *t, qn_graph *graph, const char *passes, qn_pipeline
 // The table of --stats on standard error.
 void tool_print_stats(qn_pipeline *pipeline);
 
-// --- printing graphs (emit.c, emit_json.c) ---------------------------------------------------------------------
+// --- printing graphs (emit.c, emit_json.c)
+// ---------------------------------------------------------------------
 
 // The form to write: --emit, else what the ending of --output says, else "text".
 const char *tool_get_form(const tool *t);

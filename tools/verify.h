@@ -4,7 +4,8 @@
 
 #include "tool.h"
 
-// --- inputs and expected outputs (verify_inputs.c) -------------------------------------------------------------
+// --- inputs and expected outputs (verify_inputs.c)
+// -------------------------------------------------------------
 
 // One tensor for each `input` node, in graph order; read from files or generated.
 typedef struct verify_inputs {
@@ -21,7 +22,8 @@ bool verify_find_file(const tool_list *list, const char *prefix, qn_str name, ch
 // Reads it, as elements of `dtype` where .npy has no such type. NULL after a message.
 qn_npy *verify_read_npy(tool *t, const char *path, qn_dtype dtype);
 
-// --- runs (verify_run.c) ---------------------------------------------------------------------------------------
+// --- runs (verify_run.c)
+// ---------------------------------------------------------------------------------------
 
 // A run of a graph, with copies of the values that were asked for.
 typedef struct verify_run {
@@ -32,19 +34,22 @@ typedef struct verify_run {
 } verify_run;
 
 // Captures the values that `wanted` (by value index) marks; NULL: none. False after a message.
-bool verify_run_graph(tool *t, const qn_graph *graph, const verify_inputs *inputs, const bool *wanted, verify_run *out_run);
+bool verify_run_graph(tool *t, const qn_graph *graph, const verify_inputs *inputs, const bool *wanted,
+                      verify_run *out_run);
 void verify_run_destroy(verify_run *run);
 
-// --- one attention by itself (verify_attention.c) --------------------------------------------------------------
+// --- one attention by itself (verify_attention.c)
+// --------------------------------------------------------------
 
 // `read` is a model's graph, `recovered` the same after recover-attention. Adds a copy of each attention of
-// `recovered` to `read`, beside what it replaced, with the operands that the names of values say are the same. The
-// originals and the copies are written to two arrays that the caller frees. False after a message.
-bool verify_graft(tool *t, qn_graph *read, const qn_graph *recovered, qn_value **out_originals, qn_value **out_copies,
-                  uint32_t *out_count);
+// `recovered` to `read`, beside what it replaced, with the operands that the names of values say are the same.
+// The originals and the copies are written to two arrays that the caller frees. False after a message.
+bool verify_graft(tool *t, qn_graph *read, const qn_graph *recovered, qn_value **out_originals,
+                  qn_value **out_copies, uint32_t *out_count);
 // Marks in `wanted` what verify_attention_f64 needs of a grafted attention.
 void verify_want_attention(const qn_graph *graph, qn_value original, qn_value copy, bool *wanted);
-// The f64 result of the attention whose result is `copy`, on the operands that `run` captured. False after a message.
+// The f64 result of the attention whose result is `copy`, on the operands that `run` captured. False after a
+// message.
 bool verify_attention_f64(tool *t, const verify_run *run, qn_value copy, qn_results **out_results);
 
 #endif

@@ -1,13 +1,14 @@
-// One attention by itself. To tell how far a decomposed attention and its recovered form are from f64, both must see
-// the same operands; in a whole run they would not, since the first layer's difference reaches the second. So the
-// recovered attentions are grafted into the graph as read, beside the originals, and the f64 result is computed from
-// the operands of that run.
+// One attention by itself. To tell how far a decomposed attention and its recovered form are from f64, both
+// must see the same operands; in a whole run they would not, since the first layer's difference reaches the
+// second. So the recovered attentions are grafted into the graph as read, beside the originals, and the f64
+// result is computed from the operands of that run.
 #include "verify.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-// --- copying a node ----------------------------------------------------------------------------------------------
+// --- copying a node
+// ----------------------------------------------------------------------------------------------
 
 typedef struct attr_copy {
   qn_attr attrs[QN_OP_ATTRS_MAX];
@@ -61,8 +62,10 @@ static bool graft_value(graft *g, qn_value value, bool copy_always, qn_value *ou
   if (*out_value != QN_NONE) return true;
 
   qn_node node = qn_value_get_node(g->from, value);
-  uint32_t operand_count = qn_node_get_operand_count(g->from, node), result_count = qn_node_get_result_count(g->from, node);
-  qn_value *operands = calloc(operand_count + result_count + 1, sizeof *operands), *results = operands + operand_count;
+  uint32_t operand_count = qn_node_get_operand_count(g->from, node),
+           result_count = qn_node_get_result_count(g->from, node);
+  qn_value *operands = calloc(operand_count + result_count + 1, sizeof *operands),
+           *results = operands + operand_count;
   bool good = operands != NULL;
   for (uint32_t i = 0; good && i < operand_count; i++)
     good = graft_value(g, qn_node_get_operand(g->from, node, i), false, &operands[i]);
@@ -71,8 +74,8 @@ static bool graft_value(graft *g, qn_value value, bool copy_always, qn_value *ou
     copy_attrs(g->from, node, &attrs);
     good = qn_graph_add(g->to,
                         qn_node_params(.op = qn_node_get_op(g->from, node), .operands = operands,
-                                       .operand_count = operand_count, .attrs = attrs.attrs, .attr_count = attrs.count,
-                                       .result_count = result_count),
+                                       .operand_count = operand_count, .attrs = attrs.attrs,
+                                       .attr_count = attrs.count, .result_count = result_count),
                         results) == QN_OK;
     if (!good) tool_fail(g->t);
   }
@@ -82,15 +85,18 @@ static bool graft_value(graft *g, qn_value value, bool copy_always, qn_value *ou
   return good;
 }
 
-bool verify_graft(tool *t, qn_graph *read, const qn_graph *recovered, qn_value **out_originals, qn_value **out_copies,
-                  uint32_t *out_count) {
+bool verify_graft(tool *t, qn_graph *read, const qn_graph *recovered, qn_value **out_originals,
+                  qn_value **out_copies, uint32_t *out_count) {
   uint32_t limit = qn_graph_get_node_limit(recovered), count = 0;
-  graft g = { .t = t, .to = read, .from = recovered, .map = calloc(qn_graph_get_value_limit(recovered), sizeof(qn_value)) };
+  graft g = {
+    .t = t, .to = read, .from = recovered, .map = calloc(qn_graph_get_value_limit(recovered), sizeof(qn_value))
+  };
   *out_originals = calloc(limit, sizeof(qn_value));
   *out_copies = calloc(limit, sizeof(qn_value));
   bool good = g.map && *out_originals && *out_copies;
   if (!good) tool_error("verify", "out of memory", NULL);
-  for (qn_node node = qn_graph_get_first(recovered); good && node != QN_NONE; node = qn_node_get_next(recovered, node)) {
+  for (qn_node node = qn_graph_get_first(recovered); good && node != QN_NONE;
+       node = qn_node_get_next(recovered, node)) {
     if (qn_node_get_op(recovered, node) != QN_OP_attention) continue;
     qn_value value = qn_node_get_result(recovered, node, 0);
     qn_str name = qn_value_get_name(recovered, value);
@@ -107,14 +113,17 @@ bool verify_graft(tool *t, qn_graph *read, const qn_graph *recovered, qn_value *
 void verify_want_attention(const qn_graph *graph, qn_value original, qn_value copy, bool *wanted) {
   qn_node node = qn_value_get_node(graph, copy);
   wanted[original] = wanted[copy] = true;
-  for (uint32_t i = 0; i < qn_node_get_operand_count(graph, node); i++) wanted[qn_node_get_operand(graph, node, i)] = true;
+  for (uint32_t i = 0; i < qn_node_get_operand_count(graph, node); i++)
+    wanted[qn_node_get_operand(graph, node, i)] = true;
   wanted[QN_NONE] = false;
 }
 
-// --- f64 -----------------------------------------------------------------------------------------------------------
+// --- f64
+// -----------------------------------------------------------------------------------------------------------
 
 // A graph of one attention, whose inputs have the types of the tensors.
-static bool build_alone(tool *t, const qn_graph *graph, qn_node node, const qn_tensor *tensors, qn_graph **out_graph) {
+static bool build_alone(tool *t, const qn_graph *graph, qn_node node, const qn_tensor *tensors,
+                        qn_graph **out_graph) {
   qn_value operands[QN_OP_OPERANDS_MAX] = { QN_NONE }, results[QN_OP_RESULTS_MAX];
   uint32_t count = qn_node_get_operand_count(graph, node);
   qn_status status = qn_graph_create(t->context, "attention", out_graph);
@@ -123,13 +132,15 @@ static bool build_alone(tool *t, const qn_graph *graph, qn_node node, const qn_t
     const qn_tensor *tensor = &tensors[k++];
     qn_dim dims[QN_RANK_MAX];
     for (int32_t d = 0; d < tensor->rank; d++) dims[d] = qn_dim_const(*out_graph, tensor->dims[d]);
-    status = qn_graph_add_input(*out_graph, NULL, qn_type_get(*out_graph, tensor->dtype, tensor->rank, dims), &operands[i]);
+    status = qn_graph_add_input(*out_graph, NULL, qn_type_get(*out_graph, tensor->dtype, tensor->rank, dims),
+                                &operands[i]);
   }
   attr_copy attrs;
   copy_attrs(graph, node, &attrs);
   if (status == QN_OK)
-    status = qn_graph_add(*out_graph, qn_node_params(.op = QN_OP_attention, .operands = operands, .operand_count = count,
-                                                     .attrs = attrs.attrs, .attr_count = attrs.count, .result_count = 1),
+    status = qn_graph_add(*out_graph,
+                          qn_node_params(.op = QN_OP_attention, .operands = operands, .operand_count = count,
+                                         .attrs = attrs.attrs, .attr_count = attrs.count, .result_count = 1),
                           results);
   if (status == QN_OK) status = qn_graph_add_output(*out_graph, results[0], "out");
   if (status != QN_OK) tool_fail(t);
@@ -149,7 +160,8 @@ bool verify_attention_f64(tool *t, const verify_run *run, qn_value copy, qn_resu
   bool good = build_alone(t, run->graph, node, tensors, &alone);
   if (good) {
     qn_status status = qn_reference_run(
-        alone, qn_reference_params(.inputs = tensors, .input_count = count, .mode = QN_REFERENCE_F64), out_results);
+        alone, qn_reference_params(.inputs = tensors, .input_count = count, .mode = QN_REFERENCE_F64),
+        out_results);
     good = status == QN_OK;
     if (!good) tool_fail(t);
   }

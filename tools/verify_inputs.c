@@ -7,7 +7,8 @@
 
 enum { SYMBOLS_MAX = 64, SYMBOL_NAME_MAX = 128 };
 
-// The sizes of symbolic dims: from --dim, from the files that were given, else small and different from each other.
+// The sizes of symbolic dims: from --dim, from the files that were given, else small and different from each
+// other.
 typedef struct dim_table {
   struct {
     char name[SYMBOL_NAME_MAX];
@@ -69,7 +70,8 @@ static void learn_dims(dim_table *table, const qn_graph *graph, qn_type type, co
   }
 }
 
-// --- files -----------------------------------------------------------------------------------------------------
+// --- files
+// -----------------------------------------------------------------------------------------------------
 
 bool verify_find_file(const tool_list *list, const char *prefix, qn_str name, char *out_path, size_t size) {
   for (unsigned i = 0; i < list->count; i++) {
@@ -92,7 +94,8 @@ qn_npy *verify_read_npy(tool *t, const char *path, qn_dtype dtype) {
   return file;
 }
 
-// --- generated values ------------------------------------------------------------------------------------------
+// --- generated values
+// ------------------------------------------------------------------------------------------
 
 // splitmix64 (Steele, Lea, Flood 2014): small, and the same everywhere.
 static uint64_t next_random(uint64_t *state) {
@@ -106,19 +109,22 @@ static uint64_t next_random(uint64_t *state) {
 static uint64_t random_float(qn_dtype dtype, uint64_t *state) {
   static const struct {
     uint8_t dtype, mantissa, bias_bits;
-  } forms[] = { { QN_F16, 10, 5 }, { QN_BF16, 7, 8 }, { QN_F32, 23, 8 }, { QN_F64, 52, 11 }, { QN_E4M3, 3, 4 }, { QN_E5M2, 2, 5 } };
+  } forms[] = { { QN_F16, 10, 5 },  { QN_BF16, 7, 8 }, { QN_F32, 23, 8 },
+                { QN_F64, 52, 11 }, { QN_E4M3, 3, 4 }, { QN_E5M2, 2, 5 } };
   for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
     if (forms[i].dtype != dtype) continue;
     uint64_t bias = (1u << (forms[i].bias_bits - 1)) - 1, random = next_random(state);
     uint64_t steps = bias - 1 < 8 ? bias - 1 : 8;
-    uint64_t exponent = bias - 1 - random % steps, mantissa = (random >> 8) & ((UINT64_C(1) << forms[i].mantissa) - 1);
-    return ((random >> 63) << (forms[i].mantissa + forms[i].bias_bits)) | (exponent << forms[i].mantissa) | mantissa;
+    uint64_t exponent = bias - 1 - random % steps,
+             mantissa = (random >> 8) & ((UINT64_C(1) << forms[i].mantissa) - 1);
+    return ((random >> 63) << (forms[i].mantissa + forms[i].bias_bits)) | (exponent << forms[i].mantissa) |
+           mantissa;
   }
   return 0;
 }
 
-// Floats as above. Integers are 0 or 1, which is a valid token and a valid mask; the first of each row is 1, so that
-// a mask keeps something.
+// Floats as above. Integers are 0 or 1, which is a valid token and a valid mask; the first of each row is 1, so
+// that a mask keeps something.
 static void fill_random(qn_tensor *tensor, void *data, uint64_t *state) {
   uint64_t count = 1, row = tensor->rank ? (uint64_t)tensor->dims[tensor->rank - 1] : 1;
   for (int32_t i = 0; i < tensor->rank; i++) count *= (uint64_t)tensor->dims[i];
@@ -131,7 +137,8 @@ static void fill_random(qn_tensor *tensor, void *data, uint64_t *state) {
   }
 }
 
-static bool generate(tool *t, const qn_graph *graph, qn_value value, dim_table *dims, uint64_t *state, qn_tensor *out_tensor) {
+static bool generate(tool *t, const qn_graph *graph, qn_value value, dim_table *dims, uint64_t *state,
+                     qn_tensor *out_tensor) {
   qn_type_info info = qn_type_get_info(graph, qn_value_get_type(graph, value));
   qn_str name = qn_value_get_name(graph, value);
   char place[256];
@@ -141,7 +148,8 @@ static bool generate(tool *t, const qn_graph *graph, qn_value value, dim_table *
   uint64_t count = 1;
   for (int32_t i = 0; sized && i < info.rank; i++) {
     int64_t *dim = &out_tensor->dims[i];
-    sized = qn_dim_evaluate(graph, info.dims[i], lookup_or_choose, dims, dim) && *dim >= 0 && count <= (UINT64_C(1) << 32);
+    sized = qn_dim_evaluate(graph, info.dims[i], lookup_or_choose, dims, dim) && *dim >= 0 &&
+            count <= (UINT64_C(1) << 32);
     if (sized) count *= (uint64_t)*dim;
   }
   if (!sized || count > (UINT64_C(1) << 32)) {
@@ -160,7 +168,8 @@ static bool generate(tool *t, const qn_graph *graph, qn_value value, dim_table *
   return true;
 }
 
-// --- all of them -----------------------------------------------------------------------------------------------
+// --- all of them
+// -----------------------------------------------------------------------------------------------
 
 static bool parse_dims(const tool *t, dim_table *dims) {
   for (unsigned i = 0; i < t->options.dim.count; i++) {
@@ -198,7 +207,9 @@ bool verify_inputs_make(tool *t, const qn_graph *graph, verify_inputs *out_input
   uint32_t count = 0;
   for (qn_node node = qn_graph_get_first(graph); node != QN_NONE; node = qn_node_get_next(graph, node))
     count += qn_node_get_op(graph, node) == QN_OP_input;
-  *out_inputs = (verify_inputs){ .tensors = calloc(count + 1, sizeof(qn_tensor)), .files = calloc(count + 1, sizeof(qn_npy *)), .count = count };
+  *out_inputs = (verify_inputs){ .tensors = calloc(count + 1, sizeof(qn_tensor)),
+                                 .files = calloc(count + 1, sizeof(qn_npy *)),
+                                 .count = count };
   if (!out_inputs->tensors || !out_inputs->files) return tool_error("verify", "out of memory", NULL), false;
   if (!parse_dims(t, &dims) || !read_files(t, graph, out_inputs, &dims)) return false;
 
@@ -207,7 +218,8 @@ bool verify_inputs_make(tool *t, const qn_graph *graph, verify_inputs *out_input
   for (qn_node node = qn_graph_get_first(graph); node != QN_NONE; node = qn_node_get_next(graph, node)) {
     if (qn_node_get_op(graph, node) != QN_OP_input) continue;
     qn_value value = qn_node_get_result(graph, node, 0);
-    if (!out_inputs->files[index] && !generate(t, graph, value, &dims, &state, &out_inputs->tensors[index])) return false;
+    if (!out_inputs->files[index] && !generate(t, graph, value, &dims, &state, &out_inputs->tensors[index]))
+      return false;
     index++;
   }
   return true;
@@ -215,8 +227,10 @@ bool verify_inputs_make(tool *t, const qn_graph *graph, verify_inputs *out_input
 
 void verify_inputs_destroy(verify_inputs *inputs) {
   for (uint32_t i = 0; i < inputs->count; i++) {
-    if (inputs->files && inputs->files[i]) qn_npy_destroy(inputs->files[i]);
-    else if (inputs->tensors) free((void *)inputs->tensors[i].data);
+    if (inputs->files && inputs->files[i])
+      qn_npy_destroy(inputs->files[i]);
+    else if (inputs->tensors)
+      free((void *)inputs->tensors[i].data);
   }
   free(inputs->tensors);
   free(inputs->files);

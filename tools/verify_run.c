@@ -41,19 +41,22 @@ static qn_status keep_leaves(verify_run *run, const verify_inputs *inputs, const
   return QN_OK;
 }
 
-bool verify_run_graph(tool *t, const qn_graph *graph, const verify_inputs *inputs, const bool *wanted, verify_run *out_run) {
+bool verify_run_graph(tool *t, const qn_graph *graph, const verify_inputs *inputs, const bool *wanted,
+                      verify_run *out_run) {
   uint32_t limit = qn_graph_get_value_limit(graph);
   *out_run = (verify_run){ .graph = graph, .values = calloc(limit, sizeof(qn_tensor)), .value_limit = limit };
   if (!out_run->values) return tool_error("verify", "out of memory", NULL), false;
   capture c = { .run = out_run, .wanted = wanted };
-  qn_status status = qn_reference_run(graph,
-                                      qn_reference_params(.inputs = inputs->tensors, .input_count = inputs->count,
-                                                          .mode = QN_REFERENCE_DECLARED,
-                                                          .on_result = wanted ? keep_result : NULL, .user = &c),
-                                      &out_run->results);
+  qn_status status = qn_reference_run(
+      graph,
+      qn_reference_params(.inputs = inputs->tensors, .input_count = inputs->count,
+                          .mode = QN_REFERENCE_DECLARED, .on_result = wanted ? keep_result : NULL, .user = &c),
+      &out_run->results);
   if (status == QN_OK && wanted) status = keep_leaves(out_run, inputs, wanted);
-  if (status == QN_MEMORY) tool_error("verify", "out of memory", NULL);
-  else if (status != QN_OK) tool_fail(t);
+  if (status == QN_MEMORY)
+    tool_error("verify", "out of memory", NULL);
+  else if (status != QN_OK)
+    tool_fail(t);
   return status == QN_OK;
 }
 

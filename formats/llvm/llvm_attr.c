@@ -1,5 +1,5 @@
-// Attributes as operand bundles, which LLVM's passes keep, and the embedder's marks as metadata, which they may drop:
-// attributes decide what a node computes, marks do not.
+// Attributes as operand bundles, which LLVM's passes keep, and the embedder's marks as metadata, which they may
+// drop: attributes decide what a node computes, marks do not.
 #include "formats/llvm/llvm_priv.h"
 
 #include <stdlib.h>
@@ -13,9 +13,10 @@ static LLVMValueRef constant_text(llvm_module *m, const char *text, size_t lengt
   return LLVMConstStringInContext(m->context, text, (unsigned)length, true);
 }
 
-// Integers and booleans are LLVM's own. Everything else is text as docs/text.md has it, since LLVM prints floats as
-// hex and has no FP8.
-static LLVMOperandBundleRef make_bundle(llvm_module *m, const qn_graph *graph, qn_node node, const qn_attr_info *attr) {
+// Integers and booleans are LLVM's own. Everything else is text as docs/text.md has it, since LLVM prints
+// floats as hex and has no FP8.
+static LLVMOperandBundleRef make_bundle(llvm_module *m, const qn_graph *graph, qn_node node,
+                                        const qn_attr_info *attr) {
   LLVMValueRef single, *values = &single, *many = NULL;
   unsigned count = 1;
   switch (attr->kind) {
@@ -76,5 +77,6 @@ void llvm_attr_marks(llvm_module *m, const qn_graph *graph, qn_node node, LLVMVa
   if (id) set_mark(m, call, "id", LLVMValueAsMetadata(constant_int(m, 64, (int64_t)id)));
   for (size_t i = 0; i < sizeof marks / sizeof marks[0]; i++)
     if (marks[i].text.length)
-      set_mark(m, call, marks[i].key, LLVMMDStringInContext2(m->context, marks[i].text.text, marks[i].text.length));
+      set_mark(m, call, marks[i].key,
+               LLVMMDStringInContext2(m->context, marks[i].text.text, marks[i].text.length));
 }

@@ -1,5 +1,5 @@
-// What the files of libquench-llvm share. The library stands beside libquench and sees its public headers alone.
-// Memory is the C library's: libLLVM, which holds nearly all of it, takes no allocator.
+// What the files of libquench-llvm share. The library stands beside libquench and sees its public headers
+// alone. Memory is the C library's: libLLVM, which holds nearly all of it, takes no allocator.
 #ifndef QUENCH_FORMATS_LLVM_PRIV_H
 #define QUENCH_FORMATS_LLVM_PRIV_H
 

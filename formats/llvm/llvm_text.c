@@ -27,7 +27,9 @@ static qn_status append(void *user, const char *text, size_t length) {
   return QN_OK;
 }
 
-qn_writer llvm_text_writer(llvm_text *text) { return (qn_writer){ .write = append, .user = text }; }
+qn_writer llvm_text_writer(llvm_text *text) {
+  return (qn_writer){ .write = append, .user = text };
+}
 
 // LLVM's message, which is freed here, as the context's error.
 static qn_status fail_with(qn_context *owner, qn_status status, const char *place, char *message) {
@@ -38,14 +40,15 @@ static qn_status fail_with(qn_context *owner, qn_status status, const char *plac
 
 static qn_status verify(qn_context *owner, qn_status status, const char *place, LLVMModuleRef module) {
   char *message = NULL;
-  if (LLVMVerifyModule(module, LLVMReturnStatusAction, &message)) return fail_with(owner, status, place, message);
+  if (LLVMVerifyModule(module, LLVMReturnStatusAction, &message))
+    return fail_with(owner, status, place, message);
   LLVMDisposeMessage(message);
   return QN_OK;
 }
 
 // Reads, verifies and prints a text in a context of its own: in one that is in use, its types would be renamed.
-static qn_status read_back(qn_context *owner, qn_status on_error, const char *place, const char *text, size_t length,
-                           char **out_printed) {
+static qn_status read_back(qn_context *owner, qn_status on_error, const char *place, const char *text,
+                           size_t length, char **out_printed) {
   LLVMContextRef context = LLVMContextCreate();
   LLVMMemoryBufferRef buffer = LLVMCreateMemoryBufferWithMemoryRangeCopy(text, length, place);
   LLVMModuleRef module = NULL;
@@ -71,15 +74,16 @@ qn_status llvm_module_write(llvm_module *m, const qn_writer *writer) {
   size_t length = strlen(text);
   qn_status status = read_back(m->owner, QN_BUG, "LLVM IR", text, length, &again);
   if (status == QN_OK && strcmp(text, again) != 0)
-    status = qn_context_set_error(m->owner, QN_BUG, "LLVM IR", "the text that was read back prints differently");
+    status =
+        qn_context_set_error(m->owner, QN_BUG, "LLVM IR", "the text that was read back prints differently");
   if (status == QN_OK) status = writer->write(writer->user, text, length);
   LLVMDisposeMessage(text);
   if (again) LLVMDisposeMessage(again);
   return status;
 }
 
-qn_status qn_llvm_normalize(qn_context *context, const char *place, const char *text,
-                                                                   size_t length, const qn_writer *writer) {
+qn_status qn_llvm_normalize(qn_context *context, const char *place, const char *text, size_t length,
+                            const qn_writer *writer) {
   char *printed;
   QN_TRY(read_back(context, QN_INVALID, place, text, length, &printed));
   qn_status status = writer->write(writer->user, printed, strlen(printed));

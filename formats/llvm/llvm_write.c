@@ -14,7 +14,8 @@ typedef struct function_writer {
   LLVMTypeRef *types;     // the same for their types
 } function_writer;
 
-// --- names and types ---------------------------------------------------------------------------------------------
+// --- names and types
+// ---------------------------------------------------------------------------------------------
 
 // LLVM's names may hold any byte but zero.
 static void set_name(llvm_module *m, LLVMValueRef value, qn_str name) {
@@ -24,7 +25,8 @@ static void set_name(llvm_module *m, LLVMValueRef value, qn_str name) {
   }
   m->scratch.length = 0;
   qn_writer writer = llvm_text_writer(&m->scratch);
-  for (size_t i = 0; i < name.length; i++) writer.write(writer.user, name.text[i] ? &name.text[i] : "\\0", name.text[i] ? 1 : 2);
+  for (size_t i = 0; i < name.length; i++)
+    writer.write(writer.user, name.text[i] ? &name.text[i] : "\\0", name.text[i] ? 1 : 2);
   LLVMSetValueName2(value, m->scratch.text, m->scratch.length);
 }
 
@@ -51,7 +53,8 @@ static LLVMTypeRef join_types(llvm_module *m, LLVMTypeRef *types, uint32_t count
   return count == 1 ? types[0] : LLVMStructTypeInContext(m->context, types, count, false);
 }
 
-// --- nodes -------------------------------------------------------------------------------------------------------
+// --- nodes
+// -------------------------------------------------------------------------------------------------------
 
 static bool is_parameter(const qn_graph *graph, qn_node node) {
   qn_op op = qn_node_get_op(graph, node);
@@ -66,8 +69,8 @@ static bool is_parameter(const qn_graph *graph, qn_node node) {
   return tensor && !tensor->data && count > 0;
 }
 
-// All calls of one op go to one declaration, `void (...)`, under the type of the call: with opaque pointers LLVM reads,
-// verifies and optimizes this, and a reader searches for one name.
+// All calls of one op go to one declaration, `void (...)`, under the type of the call: with opaque pointers
+// LLVM reads, verifies and optimizes this, and a reader searches for one name.
 static LLVMValueRef declare(llvm_module *m, qn_op op) {
   if (m->declared[op]) return m->declared[op];
   char name[64] = "quench.";
@@ -79,7 +82,8 @@ static LLVMValueRef declare(llvm_module *m, qn_op op) {
 static void write_node(function_writer *w, qn_node node) {
   llvm_module *m = w->m;
   const qn_graph *graph = w->graph;
-  uint32_t operand_count = qn_node_get_operand_count(graph, node), result_count = qn_node_get_result_count(graph, node);
+  uint32_t operand_count = qn_node_get_operand_count(graph, node),
+           result_count = qn_node_get_result_count(graph, node);
   for (uint32_t i = 0; i < result_count; i++) w->types[i] = type_of(w, qn_node_get_result(graph, node, i));
   LLVMTypeRef result = join_types(m, w->types, result_count);
   for (uint32_t i = 0; i < operand_count; i++) {
@@ -90,8 +94,8 @@ static void write_node(function_writer *w, qn_node node) {
   LLVMOperandBundleRef bundles[LLVM_BUNDLES_MAX];
   unsigned bundle_count = llvm_attr_bundles(m, graph, node, bundles);
   LLVMTypeRef type = LLVMFunctionType(result, w->types, operand_count, false);
-  LLVMValueRef call = LLVMBuildCallWithOperandBundles(m->builder, type, declare(m, qn_node_get_op(graph, node)), w->operands,
-                                                      operand_count, bundles, bundle_count, "");
+  LLVMValueRef call = LLVMBuildCallWithOperandBundles(m->builder, type, declare(m, qn_node_get_op(graph, node)),
+                                                      w->operands, operand_count, bundles, bundle_count, "");
   for (unsigned i = 0; i < bundle_count; i++) LLVMDisposeOperandBundle(bundles[i]);
   llvm_attr_marks(m, graph, node, call);
   for (uint32_t i = 0; i < result_count; i++) {
@@ -101,7 +105,8 @@ static void write_node(function_writer *w, qn_node node) {
   }
 }
 
-// --- the function ------------------------------------------------------------------------------------------------
+// --- the function
+// ------------------------------------------------------------------------------------------------
 
 // The graph's outputs; their names as metadata where they are not those of the values.
 static void write_return(function_writer *w) {
@@ -146,13 +151,15 @@ static uint32_t collect_parameters(function_writer *w, qn_value *out_values) {
 
 static void write_body(function_writer *w, qn_value *parameters) {
   llvm_module *m = w->m;
-  uint32_t parameter_count = collect_parameters(w, parameters), output_count = qn_graph_get_output_count(w->graph);
+  uint32_t parameter_count = collect_parameters(w, parameters),
+           output_count = qn_graph_get_output_count(w->graph);
   for (uint32_t i = 0; i < output_count; i++) w->types[i] = type_of(w, qn_graph_get_output(w->graph, i));
   LLVMTypeRef result = join_types(m, w->types, output_count);
   for (uint32_t i = 0; i < parameter_count; i++) w->types[i] = type_of(w, parameters[i]);
 
   qn_str name = qn_graph_get_name(w->graph);
-  LLVMValueRef function = LLVMAddFunction(m->module, "graph", LLVMFunctionType(result, w->types, parameter_count, false));
+  LLVMValueRef function =
+      LLVMAddFunction(m->module, "graph", LLVMFunctionType(result, w->types, parameter_count, false));
   // Names that begin with `llvm.` are LLVM's.
   if (name.length && strncmp(name.text, "llvm.", 5) != 0) set_name(m, function, name);
   for (uint32_t i = 0; i < parameter_count; i++) {
@@ -172,11 +179,16 @@ static void write_function(llvm_module *m, const qn_graph *graph) {
     if (qn_node_get_operand_count(graph, node) > room) room = qn_node_get_operand_count(graph, node);
     if (qn_node_get_result_count(graph, node) > room) room = qn_node_get_result_count(graph, node);
   }
-  function_writer w = { .m = m, .graph = graph, .values = calloc(qn_graph_get_value_limit(graph) + 1, sizeof(LLVMValueRef)),
-                        .operands = calloc(room, sizeof(LLVMValueRef)), .types = calloc(room, sizeof(LLVMTypeRef)) };
+  function_writer w = { .m = m,
+                        .graph = graph,
+                        .values = calloc(qn_graph_get_value_limit(graph) + 1, sizeof(LLVMValueRef)),
+                        .operands = calloc(room, sizeof(LLVMValueRef)),
+                        .types = calloc(room, sizeof(LLVMTypeRef)) };
   qn_value *parameters = calloc(room, sizeof(qn_value));
-  if (w.values && w.operands && w.types && parameters) write_body(&w, parameters);
-  else m->scratch.failed = true;
+  if (w.values && w.operands && w.types && parameters)
+    write_body(&w, parameters);
+  else
+    m->scratch.failed = true;
   free(w.values);
   free(w.operands);
   free(w.types);
@@ -189,7 +201,8 @@ qn_status qn_graphs_write_llvm(const qn_graph *const *graphs, uint32_t count, co
   qn_str name = qn_graph_get_name(graphs[0]);
   m.module = LLVMModuleCreateWithNameInContext("", m.context);
   m.builder = LLVMCreateBuilderInContext(m.context);
-  if (!name.length) name = (qn_str){ .text = "graph", .length = 5 }; // without one LLVM takes the file's when it reads
+  if (!name.length)
+    name = (qn_str){ .text = "graph", .length = 5 }; // without one LLVM takes the file's when it reads
   LLVMSetSourceFileName(m.module, name.text, name.length);
   for (uint32_t i = 0; i < count && !m.scratch.failed; i++) write_function(&m, graphs[i]);
   qn_status status = m.scratch.failed ? qn_context_set_error(m.owner, QN_MEMORY, "LLVM IR", "out of memory")

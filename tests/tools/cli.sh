@@ -1,0 +1,179 @@
+#!/bin/sh
+# The program from outside: exit codes, the words of errors, what is written and what is not. One TAP line a case.
+# QN_BLESS=1 rewrites tests/tools/golden instead of comparing. Arguments: source folder, quench.
+set -u
+cd "$1/tests/tools" || exit 2
+quench=$2 models=$1/tests/models
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+export XDG_CACHE_HOME="$dir/cache" NO_COLOR=1
+number=0
+
+report() { # NAME PROBLEM
+  number=$((number + 1))
+  if [ -z "$2" ]; then echo "ok $number - $1"; else
+    echo "$2" | sed 's/^/# /'
+    echo "not ok $number - $1"
+  fi
+}
+skip() {
+  number=$((number + 1))
+  echo "ok $number - $1 # SKIP $2"
+}
+
+# expect NAME CODE WORDS ARGUMENT...: the exit code, and for an error exactly one line on standard error, which has the
+# words. Standard output goes to $dir/out.
+expect() {
+  name=$1 code=$2 words=$3
+  shift 3
+  "$quench" "$@" > "$dir/out" 2> "$dir/err" < "${stdin:-/dev/null}"
+  got=$? problem=
+  [ $got = "$code" ] || problem="exit code $got, expected $code; $(cat "$dir/err")"
+  if [ "$code" = 2 ]; then
+    [ "$(wc -l < "$dir/err")" = 1 ] || problem="$problem not one line of error: $(cat "$dir/err")"
+    grep -q '^quench: ' "$dir/err" || problem="$problem no 'quench: ' in front: $(cat "$dir/err")"
+    [ ! -s "$dir/out" ] || problem="$problem something on standard output"
+  fi
+  grep -qF -e "$words" "$dir/err" "$dir/out" || problem="$problem no '$words' in: $(head -c 500 "$dir/err")"
+  report "$name" "$problem"
+}
+# refuse NAME WORDS ARGUMENT...: as expect with code 2, and with `-o` no file appears.
+refuse() {
+  name=$1 words=$2
+  shift 2
+  mkdir -p "$dir/made"
+  expect "$name" 2 "$words" "$@" -o "$dir/made/out.qn"
+  left=$(ls -A "$dir/made")
+  [ -z "$left" ] || report "$name leaves nothing behind" "$left"
+  rm -rf "$dir/made"
+}
+# golden NAME ARGUMENT...: standard output, whole.
+golden() {
+  name=$1
+  shift
+  "$quench" "$@" > "$dir/out" 2> "$dir/err"
+  if [ -n "${QN_BLESS:-}" ]; then cp "$dir/out" "golden/$name.txt"; fi
+  report "golden $name" "$(diff -u "golden/$name.txt" "$dir/out" 2>&1 | head -n 30)"
+}
+
+# --- usage -----------------------------------------------------------------------------------------------------
+report "no subcommand" "$("$quench" > /dev/null 2> "$dir/err"; [ $? = 2 ] && grep -q 'COMMAND --help' "$dir/err" || cat "$dir/err")"
+expect "help" 0 "Exit codes" help
+expect "version" 0 "quench " --version
+expect "unknown subcommand" 2 "dum: unknown subcommand" dum
+expect "unknown option, with the one that is meant" 2 "is --target meant?" dump --targt sm_80 two.qn
+expect "unknown short option" 2 "-z" dump -z two.qn
+expect "an option of another subcommand" 2 "unknown option --spec" dump --spec x two.qn
+expect "no argument" 2 "it takes FILE" dump two.qn -o
+expect "an argument where none is taken" 2 "it takes none" explain --json=1 two.qn
+expect "no number" 2 "no number after --fuel" dump --fuel=-1 two.qn
+expect "a word that is not accepted" 2 "it takes text|llvm|dot|json" dump --emit onnx two.qn
+expect "no model" 2 "no MODEL" dump
+expect "two models" 2 "one is taken" dump two.qn two.qn
+expect "an operand that is not taken" 2 "it takes none" passes x
+expect "unknown target" 2 "unknown target 'sm_12'" explain --target sm_12 two.qn
+expect "unknown pass" 2 "nonsense" dump --passes nonsense two.qn
+expect "unknown check" 2 "verify, clone and round-trip" dump --passes all --check wrong two.qn
+expect "unknown operation" 2 "no such operation" ops nonsense
+expect "unknown rule" 2 "no such rule" rules nonsense
+expect "a rule's name is needed" 2 "needs the name" rules --emit text
+expect "two formats at once" 2 "exclude each other" explain --json --yaml two.qn
+expect "a model and a spec" 2 "one MODEL or one --spec" compile --spec head_dim=64 two.qn
+for command in dump fuse explain compile verify rules ops passes; do expect "$command --help" 0 "--help" $command --help; done
+
+# --- bad input -------------------------------------------------------------------------------------------------
+refuse "a missing file" "No such file" dump "$dir/none.onnx"
+refuse "a folder" "Is a directory" dump "$dir"
+: > "$dir/empty"
+refuse "an empty file" "$dir/empty" dump "$dir/empty"
+model=$models/llama-decomposed-fp8/model.onnx
+head -c 1000 "$model" > "$dir/cut.onnx"
+refuse "a truncated ONNX file" "$dir/cut.onnx" dump "$dir/cut.onnx"
+{ head -c 40 "$model"; printf '\377\377\377\377\377\377\377\377\377\377\377'; tail -c +52 "$model"; } > "$dir/flip.onnx"
+refuse "a damaged ONNX file" "$dir/flip.onnx" fuse "$dir/flip.onnx"
+stdin=$dir/cut.onnx refuse "a truncated ONNX file from standard input" "<stdin>" dump -
+head -c 300 two.qn > "$dir/cut.qn"
+refuse "a truncated .qn file" "cut.qn:" dump "$dir/cut.qn"
+printf 'graph (x: f32[4]) {\n  a: f32[4] = neg(b)\n  b: f32[4] = neg(a)\n  return a\n}\n' > "$dir/cycle.qn"
+refuse "a cycle" "cycle.qn:2:" dump "$dir/cycle.qn"
+printf 'graph (x: f32[4], y: f32[3]) {\n  a: f32[4] = add(x, y)\n  return a\n}\n' > "$dir/shape.qn"
+refuse "shapes that disagree" "shape.qn" dump "$dir/shape.qn"
+printf 'graph (x: f32[99999999999999999999]) {\n  return x\n}\n' > "$dir/overflow.qn"
+refuse "a dim that overflows" "overflow.qn:1:" dump "$dir/overflow.qn"
+{ printf 'graph (x: f32['; head -c 10000 /dev/zero | tr '\0' '('; printf 'T'; } > "$dir/deep.qn"
+refuse "an expression of depth 10,000" "deep.qn:1:" dump "$dir/deep.qn"
+cp "$models/llama-attention-int8-external/model.onnx" "$dir/external.onnx"
+refuse "missing external data" "external.onnx" dump "$dir/external.onnx"
+for command in fuse explain compile verify; do expect "$command of a broken file" 2 "cut.onnx" $command "$dir/cut.onnx"; done
+
+# --- files -----------------------------------------------------------------------------------------------------
+expect "an output folder that is not there" 2 "cannot write" dump two.qn -o "$dir/none/out.qn"
+expect "an ONNX output folder that is not there" 2 "$dir/none" fuse "$model" -o "$dir/none/out.onnx"
+expect "ONNX to standard output" 2 "-o OUT.onnx" fuse --emit onnx "$model"
+expect ".qn to ONNX" 2 "cannot be written as ONNX" fuse two.qn -o "$dir/out.onnx"
+expect "dump to ONNX" 2 "dump does not write ONNX" dump two.qn -o "$dir/out.onnx"
+echo old > "$dir/kept.qn"
+"$quench" dump "$dir/cut.qn" -o "$dir/kept.qn" 2> /dev/null
+report "a failure leaves the old file" "$(echo old | diff - "$dir/kept.qn")"
+"$quench" dump two.qn -o "$dir/kept.qn"
+report "what is dumped and dumped again is the same" "$("$quench" dump "$dir/kept.qn" | diff "$dir/kept.qn" - | head -n 5)"
+report "standard input gives what the file gives" "$("$quench" dump - < two.qn | diff "$dir/kept.qn" - | head -n 5)"
+report "ONNX from standard input gives what the file gives" \
+  "$("$quench" dump --no-metadata "$model" > "$dir/a.qn"; "$quench" dump --no-metadata - < "$model" | diff "$dir/a.qn" - | head -n 5)"
+if [ -w /dev/full ]; then
+  "$quench" dump two.qn -o /dev/full 2> "$dir/err" > /dev/null
+  report "a full disk" "$([ $? = 2 ] && grep -q 'No space' "$dir/err" || cat "$dir/err")"
+  report "a device stays a device" "$([ -c /dev/full ] || echo gone)"
+fi
+rm -rf "$dir/dumps"
+"$quench" dump two.qn --passes all --dump-dir "$dir/dumps" > /dev/null
+report "--dump-dir numbers the passes" "$(ls "$dir/dumps" | head -n 1 | grep -qx 00-input.qn || ls "$dir/dumps")"
+report "--dump-dir has one file a pass" "$([ "$(ls "$dir/dumps" | wc -l)" = $(($("$quench" passes | wc -l) + 1)) ] || ls "$dir/dumps")"
+
+# --- what it is for --------------------------------------------------------------------------------------------
+expect "fuse says how many" 0 "fused 2 of 2 attentions" fuse two.qn -o "$dir/fused.qn"
+report "the fused file reads back" "$("$quench" dump "$dir/fused.qn" | diff "$dir/fused.qn" - | head -n 5)"
+expect "nothing to fuse is exit code 1" 1 "fused 0 of 2 attentions" fuse --passes fold two.qn -o "$dir/unfused.qn"
+expect "fuel 0 is no bound, fuel 1 is one rewrite" 0 "attention" dump --passes all --fuel 1 two.qn
+expect "checks after every pass hold" 0 "attention" dump --passes all --check verify,clone,round-trip two.qn
+expect "verify" 0 "verified" verify two.qn --seed 3 --dim B=1 --dim T=5
+expect "--dim that is none" 2 "no size of a dim" verify two.qn --dim B
+expect "--why names the rule" 2 "no such rule" explain two.qn --why nonsense
+for form in text llvm dot json; do
+  if [ $form = llvm ] && ! "$quench" dump --emit llvm two.qn > /dev/null 2>&1; then
+    skip "dump --emit llvm" "built without LLVM"
+  else
+    expect "dump --emit $form" 0 "attention" dump --emit $form two.qn
+  fi
+done
+
+# --- kernels ---------------------------------------------------------------------------------------------------
+expect "a spec of an unknown key" 2 "unknown key 'head_dm'" compile --spec head_dm=64
+expect "a spec of an impossible value" 2 "is no value for 'dtype'" compile --spec dtype=bf15
+expect "a spec that has no kernel" 1 "head_dim 80" compile --spec head_dim=80
+expect "a missing NVRTC" 2 "libnvrtc" compile --spec head_dim=64 --nvrtc "$dir/none" --cache-dir ""
+expect "CUDA C needs no NVRTC" 0 'extern "C"' compile two.qn --emit cuda --nvrtc "$dir/none"
+expect "several kernels to one file" 2 "let -o name a folder" compile two.qn --emit cuda --target sm_80 --target sm_90a
+if "$quench" compile --spec head_dim=64 > /dev/null 2>&1; then
+  expect "the kernels of a model" 0 "0 bytes spilled" compile two.qn
+  expect "the second time from the cache" 0 "from the cache" compile two.qn
+  expect "which NVRTC" 0 "libnvrtc" compile two.qn --verbose
+  : > "$dir/file"
+  expect "a cache folder that cannot be written" 0 "1 kernel compiled" compile two.qn --cache-dir "$dir/file/x"
+  expect "kernels into a folder" 0 "7 kernels compiled" compile two.qn --target all --emit ptx -o "$dir/kernels/"
+  report "one file a target" "$([ "$(ls "$dir/kernels" | wc -l)" = 7 ] || ls "$dir/kernels")"
+else
+  skip "compiling" "no NVRTC"
+fi
+
+# --- whole outputs ---------------------------------------------------------------------------------------------
+golden help help
+for command in dump fuse explain compile verify rules ops passes; do golden "help-$command" $command --help; done
+golden dump-json dump --emit json two.qn
+golden dump-fused dump --passes all two.qn
+golden ops-attention ops attention
+golden explain explain two.qn
+golden explain-json explain --json two.qn
+golden explain-yaml explain --yaml two.qn
+
+echo "1..$number"
