@@ -20,8 +20,7 @@ typedef struct compile_run {
   qn_compiler *compiler;
 } compile_run;
 
-// --- what to compile
-// -------------------------------------------------------------------------------------------
+// --- what to compile -------------------------------------------------------------------------------------
 
 static bool add_targets(compile_run *run) {
   const tool_list *list = &run->t->options.target;
@@ -115,8 +114,7 @@ static bool add_spec_option(compile_run *run) {
   return true;
 }
 
-// --- what to write
-// ---------------------------------------------------------------------------------------------
+// --- what to write ---------------------------------------------------------------------------------------
 
 typedef struct emission {
   const qn_kernel_spec *spec;
@@ -216,8 +214,7 @@ static int compile_all(compile_run *run) {
   return code == TOOL_DONE && run->spec_count == 0 ? TOOL_NO : code;
 }
 
-// --- the subcommand
-// --------------------------------------------------------------------------------------------
+// --- the subcommand --------------------------------------------------------------------------------------
 
 static bool collect_model(compile_run *run) {
   tool_model model;

@@ -4,8 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-// --- JSON: the names of the fields are stable
-// ------------------------------------------------------------------
+// --- JSON: the names of the fields are stable ------------------------------------------------------------
 
 static void print_json(FILE *to, const qn_remark *r) {
   const struct {
@@ -40,8 +39,7 @@ static void print_json(FILE *to, const qn_remark *r) {
 #undef FIELD
 }
 
-// --- YAML: LLVM's remark format (llvm/Remarks), as `opt -pass-remarks-output` writes it
-// --------------------------
+// --- YAML: LLVM's remark format (llvm/Remarks), as `opt -pass-remarks-output` writes it ------------------
 
 static void print_quoted(FILE *to, const char *text, size_t length) {
   fputc('\'', to);
@@ -77,8 +75,7 @@ static void print_yaml(FILE *to, const qn_remark *r, qn_str graph_name) {
   fputs("...\n", to);
 }
 
-// --- text: a paragraph a remark
-// --------------------------------------------------------------------------------
+// --- text: a paragraph a remark --------------------------------------------------------------------------
 
 static const char *sentence_of(const char *code) {
   for (int why = 0; why < QN_WHY_COUNT; why++)
@@ -110,8 +107,7 @@ static void print_text(FILE *to, const qn_remark *r) {
   print_line(to, "hint", r->hint);
 }
 
-// --- --why
-// -----------------------------------------------------------------------------------------------------
+// --- --why -----------------------------------------------------------------------------------------------
 
 typedef struct explanation {
   const qn_graph *graph;
@@ -169,8 +165,7 @@ static int print_why(tool *t, const explanation *e, FILE *to) {
   return TOOL_DONE;
 }
 
-// --- the subcommand
-// --------------------------------------------------------------------------------------------
+// --- the subcommand --------------------------------------------------------------------------------------
 
 static int print_all(tool *t, tool_output *output, void *user) {
   explanation *e = user;

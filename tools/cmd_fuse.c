@@ -83,29 +83,39 @@ static int write_graph(tool *t, tool_output *output, void *user) {
   return tool_emit_graph(t, run->model.graph, tool_get_form(t), output);
 }
 
-static int write_model(tool *t, fuse_run *run) {
+// What cannot be written is said before anything is done.
+static bool can_write(const tool *t, const tool_model *model) {
+  if (strcmp(tool_get_form(t), "onnx") != 0) return true;
   const char *path = t->options.output;
-  if (strcmp(tool_get_form(t), "onnx") != 0) return tool_with_output(t, path, write_graph, run);
-  if (!run->model.onnx)
-    return tool_error(run->model.place, "a .qn model cannot be written as ONNX", "only what was ONNX can");
-  if (!path || strcmp(path, "-") == 0)
-    return tool_error("fuse", "an ONNX model is written to a file", "-o OUT.onnx");
-  return qn_onnx_write_file(run->model.onnx, path) == QN_OK ? TOOL_DONE : tool_fail(t);
+  if (!model->onnx)
+    tool_error(model->place, "a .qn model cannot be written as ONNX", "only what was ONNX can");
+  else if (!path || strcmp(path, "-") == 0)
+    tool_error("fuse", "an ONNX model is written to a file", "-o OUT.onnx");
+  else
+    return true;
+  return false;
+}
+
+static int write_model(tool *t, fuse_run *run) {
+  if (strcmp(tool_get_form(t), "onnx") != 0) return tool_with_output(t, t->options.output, write_graph, run);
+  return qn_onnx_write_file(run->model.onnx, t->options.output) == QN_OK ? TOOL_DONE : tool_fail(t);
+}
+
+// The file is written before the talk, so that a failure is the one thing that is said.
+static int fuse(tool *t, fuse_run *run) {
+  if (!can_write(t, &run->model)) return TOOL_BAD;
+  if (qn_graph_clone(run->model.graph, &run->before) != QN_OK) return tool_fail(t);
+  if (!id_table_fill(&run->ids, run->before)) return tool_error("fuse", "out of memory", NULL);
+  if (!tool_run_pipeline(t, run->model.graph, NULL, &run->pipeline)) return TOOL_BAD;
+  if (write_model(t, run) != TOOL_DONE) return TOOL_BAD;
+  if (t->options.stats) tool_print_stats(run->pipeline);
+  return show_summary(t, run);
 }
 
 int tool_cmd_fuse(tool *t) {
   fuse_run run = { 0 };
   if (!tool_model_read(t, t->options.operand, &run.model)) return TOOL_BAD;
-  int code = TOOL_BAD;
-  if (qn_graph_clone(run.model.graph, &run.before) != QN_OK) {
-    tool_fail(t);
-  } else if (!id_table_fill(&run.ids, run.before)) {
-    tool_error("fuse", "out of memory", NULL);
-  } else if (tool_run_pipeline(t, run.model.graph, NULL, &run.pipeline)) {
-    code = show_summary(t, &run);
-    if (code != TOOL_BAD && write_model(t, &run) == TOOL_BAD) code = TOOL_BAD;
-    if (t->options.stats) tool_print_stats(run.pipeline);
-  }
+  int code = fuse(t, &run);
   qn_pipeline_destroy(run.pipeline);
   free(run.ids.nodes);
   qn_graph_destroy(run.before);

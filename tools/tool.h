@@ -24,7 +24,7 @@ typedef struct tool {
 #define COMMAND(name, operands, doc) int tool_cmd_##name(tool *t);
 #include "commands.def"
 
-// --- messages (message.c): one line on standard error, `quench: place: message (hint)` ---------------------
+// --- messages (message.c): one line on standard error, `quench: place: message (hint)` -------------------
 
 // The context's last error. Returns TOOL_BAD.
 int tool_fail(const tool *t);
@@ -36,8 +36,7 @@ bool tool_has_colour(FILE *file);
 void tool_write_json(FILE *to, const char *text, size_t length);
 void tool_write_json_text(FILE *to, const char *text); // zero-terminated; NULL is ""
 
-// --- output files (output.c)
-// -----------------------------------------------------------------------------------
+// --- output files (output.c) -----------------------------------------------------------------------------
 
 // A file that appears under its name only when it is whole.
 typedef struct tool_output {
@@ -56,8 +55,7 @@ qn_writer tool_output_writer(tool_output *output);
 int tool_with_output(tool *t, const char *path, int (*body)(tool *t, tool_output *output, void *user),
                      void *user);
 
-// --- models (model.c)
-// ------------------------------------------------------------------------------------------
+// --- models (model.c) ------------------------------------------------------------------------------------
 
 typedef struct tool_model {
   const char *place;   // the path, or "<stdin>"
@@ -70,8 +68,7 @@ typedef struct tool_model {
 bool tool_model_read(tool *t, const char *path, tool_model *out_model);
 void tool_model_destroy(tool_model *model);
 
-// --- the pipeline (pipeline.c)
-// ---------------------------------------------------------------------------------
+// --- the pipeline (pipeline.c) ---------------------------------------------------------------------------
 
 // Sets `t->target` to that of --target (the first, if several), sm_90a without it. False after a message.
 bool tool_set_target(tool *t);
@@ -81,8 +78,7 @@ bool tool_run_pipeline(tool *t, qn_graph *graph, const char *passes, qn_pipeline
 // The table of --stats on standard error.
 void tool_print_stats(qn_pipeline *pipeline);
 
-// --- printing graphs (emit.c, emit_json.c)
-// ---------------------------------------------------------------------
+// --- printing graphs (emit.c, emit_json.c) ---------------------------------------------------------------
 
 // The form to write: --emit, else what the ending of --output says, else "text".
 const char *tool_get_form(const tool *t);

@@ -4,8 +4,7 @@
 
 #include "tool.h"
 
-// --- inputs and expected outputs (verify_inputs.c)
-// -------------------------------------------------------------
+// --- inputs and expected outputs (verify_inputs.c) -------------------------------------------------------
 
 // One tensor for each `input` node, in graph order; read from files or generated.
 typedef struct verify_inputs {
@@ -22,8 +21,7 @@ bool verify_find_file(const tool_list *list, const char *prefix, qn_str name, ch
 // Reads it, as elements of `dtype` where .npy has no such type. NULL after a message.
 qn_npy *verify_read_npy(tool *t, const char *path, qn_dtype dtype);
 
-// --- runs (verify_run.c)
-// ---------------------------------------------------------------------------------------
+// --- runs (verify_run.c) ---------------------------------------------------------------------------------
 
 // A run of a graph, with copies of the values that were asked for.
 typedef struct verify_run {
@@ -38,8 +36,7 @@ bool verify_run_graph(tool *t, const qn_graph *graph, const verify_inputs *input
                       verify_run *out_run);
 void verify_run_destroy(verify_run *run);
 
-// --- one attention by itself (verify_attention.c)
-// --------------------------------------------------------------
+// --- one attention by itself (verify_attention.c) --------------------------------------------------------
 
 // `read` is a model's graph, `recovered` the same after recover-attention. Adds a copy of each attention of
 // `recovered` to `read`, beside what it replaced, with the operands that the names of values say are the same.

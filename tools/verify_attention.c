@@ -7,8 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-// --- copying a node
-// ----------------------------------------------------------------------------------------------
+// --- copying a node --------------------------------------------------------------------------------------
 
 typedef struct attr_copy {
   qn_attr attrs[QN_OP_ATTRS_MAX];
@@ -118,8 +117,7 @@ void verify_want_attention(const qn_graph *graph, qn_value original, qn_value co
   wanted[QN_NONE] = false;
 }
 
-// --- f64
-// -----------------------------------------------------------------------------------------------------------
+// --- f64 -------------------------------------------------------------------------------------------------
 
 // A graph of one attention, whose inputs have the types of the tensors.
 static bool build_alone(tool *t, const qn_graph *graph, qn_node node, const qn_tensor *tensors,

@@ -70,8 +70,7 @@ static void learn_dims(dim_table *table, const qn_graph *graph, qn_type type, co
   }
 }
 
-// --- files
-// -----------------------------------------------------------------------------------------------------
+// --- files -----------------------------------------------------------------------------------------------
 
 bool verify_find_file(const tool_list *list, const char *prefix, qn_str name, char *out_path, size_t size) {
   for (unsigned i = 0; i < list->count; i++) {
@@ -94,8 +93,7 @@ qn_npy *verify_read_npy(tool *t, const char *path, qn_dtype dtype) {
   return file;
 }
 
-// --- generated values
-// ------------------------------------------------------------------------------------------
+// --- generated values ------------------------------------------------------------------------------------
 
 // splitmix64 (Steele, Lea, Flood 2014): small, and the same everywhere.
 static uint64_t next_random(uint64_t *state) {
@@ -168,8 +166,7 @@ static bool generate(tool *t, const qn_graph *graph, qn_value value, dim_table *
   return true;
 }
 
-// --- all of them
-// -----------------------------------------------------------------------------------------------
+// --- all of them -----------------------------------------------------------------------------------------
 
 static bool parse_dims(const tool *t, dim_table *dims) {
   for (unsigned i = 0; i < t->options.dim.count; i++) {

@@ -14,8 +14,7 @@ typedef struct function_writer {
   LLVMTypeRef *types;     // the same for their types
 } function_writer;
 
-// --- names and types
-// ---------------------------------------------------------------------------------------------
+// --- names and types -------------------------------------------------------------------------------------
 
 // LLVM's names may hold any byte but zero.
 static void set_name(llvm_module *m, LLVMValueRef value, qn_str name) {
@@ -53,8 +52,7 @@ static LLVMTypeRef join_types(llvm_module *m, LLVMTypeRef *types, uint32_t count
   return count == 1 ? types[0] : LLVMStructTypeInContext(m->context, types, count, false);
 }
 
-// --- nodes
-// -------------------------------------------------------------------------------------------------------
+// --- nodes -----------------------------------------------------------------------------------------------
 
 static bool is_parameter(const qn_graph *graph, qn_node node) {
   qn_op op = qn_node_get_op(graph, node);
@@ -105,8 +103,7 @@ static void write_node(function_writer *w, qn_node node) {
   }
 }
 
-// --- the function
-// ------------------------------------------------------------------------------------------------
+// --- the function ----------------------------------------------------------------------------------------
 
 // The graph's outputs; their names as metadata where they are not those of the values.
 static void write_return(function_writer *w) {

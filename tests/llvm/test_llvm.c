@@ -181,8 +181,7 @@ Test(llvm, ten_thousand_nodes) {
   free(source.bytes);
 }
 
-// --- what is refused
-// -------------------------------------------------------------------------------------------
+// --- what is refused -------------------------------------------------------------------------------------
 
 static void expect_refused(const char *source, const char *words) {
   qn_context *context = make_context();

@@ -135,7 +135,14 @@ expect "fuse says how many" 0 "fused 2 of 2 attentions" fuse two.qn -o "$dir/fus
 report "the fused file reads back" "$("$quench" dump "$dir/fused.qn" | diff "$dir/fused.qn" - | head -n 5)"
 expect "nothing to fuse is exit code 1" 1 "fused 0 of 2 attentions" fuse --passes fold two.qn -o "$dir/unfused.qn"
 expect "fuel 0 is no bound, fuel 1 is one rewrite" 0 "attention" dump --passes all --fuel 1 two.qn
+expect "explain of what does not all fuse" 0 "fused 1 of 3 attentions" explain missed.qn
 expect "checks after every pass hold" 0 "attention" dump --passes all --check verify,clone,round-trip two.qn
+fields='"node":"op":"layer":"verdict":"rule":"stage":"code":"at":"expected":"found":"closest":"depth":"hint":'
+report "explain --json has the fields that are promised" \
+  "$("$quench" explain --json missed.qn | while read -r line; do
+    [ "$(echo "$line" | grep -o '"[a-z]*":' | tr -d '\n')" = "$fields" ] || echo "$line"
+  done)"
+report "explain has a line for each attention and each quantize" "$([ "$("$quench" explain --json missed.qn | wc -l)" = 6 ] || echo others)"
 expect "verify" 0 "verified" verify two.qn --seed 3 --dim B=1 --dim T=5
 expect "--dim that is none" 2 "no size of a dim" verify two.qn --dim B
 expect "--why names the rule" 2 "no such rule" explain two.qn --why nonsense
@@ -172,8 +179,10 @@ for command in dump fuse explain compile verify rules ops passes; do golden "hel
 golden dump-json dump --emit json two.qn
 golden dump-fused dump --passes all two.qn
 golden ops-attention ops attention
-golden explain explain two.qn
-golden explain-json explain --json two.qn
-golden explain-yaml explain --yaml two.qn
+golden explain explain missed.qn
+golden explain-json explain --json missed.qn
+golden explain-yaml explain --yaml missed.qn
+golden verify verify two.qn --dim B=1 --dim T=5
+golden verify-json verify --json two.qn --dim B=1 --dim T=5
 
 echo "1..$number"
