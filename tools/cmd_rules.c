@@ -15,13 +15,13 @@ static void print_json(FILE *to, const qn_rule_info *rule) {
   fprintf(to, ", \"gain\": %d}\n", rule->gain);
 }
 
-// The lines of a rule's side, indented; a rule's text may end with a newline or not.
+// The lines of a rule's side, indented, behind a label if there is one.
 static void print_lines(FILE *to, const char *label, const char *text, const char *indent) {
   for (const char *at = text; at && *at;) {
     size_t length = strcspn(at, "\n");
     size_t shown = length;
     while (shown > 0 && at[shown - 1] == ' ') shown--;
-    if (shown) fprintf(to, "%s%-8s%.*s\n", indent, at == text ? label : "", (int)shown, at);
+    if (shown) fprintf(to, "%s%-*s%.*s\n", indent, *label ? 8 : 0, at == text ? label : "", (int)shown, at);
     at += length + (at[length] == '\n');
   }
 }
