@@ -2,8 +2,8 @@
 # Holds the house of docs/house.md: one TAP line a rule. QN_BLESS=1 rewrites the generated pages instead of comparing.
 # Arguments: source folder, build folder, C compiler, C++ compiler or "", quench.
 set -u
+build=$2 cc=$3 cxx=$4 quench=$(realpath "$5")
 cd "$1" || exit 2
-build=$2 cc=$3 cxx=$4 quench=$5
 number=0
 problems=$(mktemp)
 trap 'rm -f "$problems"' EXIT

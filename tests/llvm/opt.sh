@@ -2,7 +2,7 @@
 # LLVM's own tool accepts what `quench dump --emit llvm` prints, prints it back as it was, and -O2 keeps every call.
 # Arguments: opt quench
 set -eu
-opt=$1 quench=$2
+opt=$1 quench=$(realpath "$2")
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 cat > "$dir/g.qn" <<'END'
@@ -23,3 +23,8 @@ sed 1d "$dir/again.ll" > "$dir/b"
 cmp "$dir/a" "$dir/b"
 "$opt" -O2 -S "$dir/g.ll" -o "$dir/o2.ll"
 test "$(grep -c 'call %' "$dir/o2.ll")" = 5
+# Both sides of every rule.
+for rule in $("$quench" rules | cut -d' ' -f1); do
+  "$quench" rules --emit llvm "$rule" -o "$dir/rule.ll"
+  "$opt" -passes=verify -S "$dir/rule.ll" -o /dev/null
+done

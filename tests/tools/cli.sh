@@ -2,8 +2,8 @@
 # The program from outside: exit codes, the words of errors, what is written and what is not. One TAP line a case.
 # QN_BLESS=1 rewrites tests/tools/golden instead of comparing. Arguments: source folder, quench.
 set -u
+quench=$(realpath "$2") models=$1/tests/models
 cd "$1/tests/tools" || exit 2
-quench=$2 models=$1/tests/models
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 export XDG_CACHE_HOME="$dir/cache" NO_COLOR=1
@@ -153,6 +153,11 @@ for form in text llvm dot json; do
     expect "dump --emit $form" 0 "attention" dump --emit $form two.qn
   fi
 done
+
+for rule in $("$quench" rules | cut -d' ' -f1); do
+  "$quench" rules --emit text "$rule" > "$dir/out" 2> "$dir/err" || report "rules --emit text $rule" "$(cat "$dir/err")"
+done
+report "every rule has its two sides as graphs" "$(grep -q '^graph' "$dir/out" || echo none)"
 
 # --- kernels ---------------------------------------------------------------------------------------------------
 expect "a spec of an unknown key" 2 "unknown key 'head_dm'" compile --spec head_dm=64
