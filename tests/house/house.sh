@@ -100,7 +100,7 @@ all="$library formats/llvm tools include bench tests"
 for file in $(sources $all); do
   case $file in *.c) ;; *) continue ;; esac
   folder=$(dirname "$file") name=$(basename "$file")
-  short=${name#test_} # tests/X/meson.build may say 'a' for test_a.c
+  short=${name#test_} short=${short#fuzz_} # tests/X/meson.build may say 'a' for test_a.c
   grep -qF -e "'$name'" -e "/$name'" -e "'${short%.c}'" "$folder/meson.build" "$folder/../meson.build" 2> /dev/null ||
     echo "$file is in no meson.build"
 done >> "$problems"
