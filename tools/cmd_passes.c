@@ -1,14 +1,10 @@
-// quench passes: the table of passes, which is also docs/passes.md.
+// quench passes: the table of passes.
 #include "tool.h"
 
 static int list_passes(tool *t, tool_output *output, void *user) {
   (void)user;
   const tool_options *o = &t->options;
   FILE *to = output->file;
-  if (o->markdown)
-    fputs("# Passes\n\nIn the order in which they run. Printed by `quench passes --markdown`.\n\n| pass | what "
-          "it does |\n|---|---|\n",
-          to);
   for (uint32_t i = 0; i < qn_pass_get_count(); i++) {
     qn_pass_info info = qn_pass_get_info(i);
     if (o->json) {
@@ -18,7 +14,7 @@ static int list_passes(tool *t, tool_output *output, void *user) {
       tool_write_json_text(to, info.doc);
       fputs("}\n", to);
     } else {
-      fprintf(to, o->markdown ? "| `%s` | %s |\n" : "%-22s %s\n", info.name, info.doc);
+      fprintf(to, "%-22s %s\n", info.name, info.doc);
     }
   }
   return TOOL_DONE;

@@ -3,7 +3,7 @@
 # Arguments: source folder, build folder, C compiler, C++ compiler or "", quench.
 set -u
 build=$2 cc=$3 cxx=$4 quench=$(realpath "$5")
-cd "$1" || exit 2
+cd "$1" && [ -x "$quench" ] || exit 2
 number=0
 problems=$(mktemp)
 trap 'rm -f "$problems"' EXIT
@@ -69,8 +69,13 @@ page() {
   result "$name"
 }
 page "docs/ops.md has every operation" docs/ops.md "$quench" ops --markdown
-page "docs/passes.md has every pass" docs/passes.md "$quench" passes --markdown
 page "docs/rule-list.md has every rule" docs/rule-list.md "$quench" rules --markdown
+
+for name in $("$quench" passes | cut -d' ' -f1); do
+  grep -qF "\`$name\`" docs/passes.md || echo "docs/passes.md does not have $name"
+  [ -f "passes/$(echo "$name" | tr - _).c" ] || echo "the pass $name has no file of its name"
+done >> "$problems"
+result "every pass has its file and is in docs/passes.md"
 
 for name in $(sed -n 's/^COMMAND(\([a-z]*\),.*/\1/p' tools/commands.def); do
   [ -f "tools/cmd_$name.c" ] || echo "tools/cmd_$name.c is missing"
@@ -101,7 +106,7 @@ for file in $(sources $all); do
   case $file in *.c) ;; *) continue ;; esac
   folder=$(dirname "$file") name=$(basename "$file")
   short=${name#test_} short=${short#fuzz_} # tests/X/meson.build may say 'a' for test_a.c
-  grep -qF -e "'$name'" -e "/$name'" -e "'${short%.c}'" "$folder/meson.build" "$folder/../meson.build" 2> /dev/null ||
+  grep -qF -e "'$name'" -e "/$name'" -e "'${short%.c}'" "$folder/meson.build" $(find tests bench -name meson.build) ||
     echo "$file is in no meson.build"
 done >> "$problems"
 result "every C file is built"

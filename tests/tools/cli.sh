@@ -3,7 +3,7 @@
 # QN_BLESS=1 rewrites tests/tools/golden instead of comparing. Arguments: source folder, quench.
 set -u
 quench=$(realpath "$2") models=$1/tests/models
-cd "$1/tests/tools" || exit 2
+cd "$1/tests/tools" && [ -x "$quench" ] || exit 2
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 export XDG_CACHE_HOME="$dir/cache" NO_COLOR=1
