@@ -154,7 +154,9 @@ uint64_t qn_tensor_get_elided_hash(const qn_tensor *tensor);
 // Whether a dim is at least 0 whatever its symbols, which stand for sizes: no term has a negative coefficient.
 bool qn_dim_never_negative(const qn_graph *graph, qn_dim dim);
 
-// QN_MEMORY if memory ended in a function that returns a dim, a type or a string and so could not say it; once.
+// Interning returns a plain index, so want of memory is noted here (the result is 0) and said by the next
+// qn_graph_check_memory, which every qn_graph_add ends with.
+uint32_t qn_graph_starve(qn_graph *graph);
 qn_status qn_graph_check_memory(qn_graph *graph);
 
 // ir/shape.c: sets the result types of a node from its operands and attributes; a declared type is refined.
