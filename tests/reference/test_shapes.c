@@ -154,7 +154,7 @@ PAIRS(
     "  y: s8[5] = quantize(x, s, z)[scheme=int8_static]\n  wy: s8[5] = const[value={10, 12, 12, 127, 10}]\n"
     "  f: e4m3[5] = quantize(x, s)[scheme=fp8_static]\n  wf: e4m3[5] = const[value={0.5, 1.5, 2.5, 448, nan}]\n"
     "  n: e5m2[5] = quantize(x, s)[scheme=fp8_static{target=e5m2, saturate=false}]\n  wn: e5m2[5] = "
-    "const[value={0.5, 1.5, 2.5, 1024, nan}]\n"
+    "const[value={0.5, 1.5, 2.5, 1024, 0x7f}]\n"
     "  d: f32[5] = dequantize(y, s, z)[scheme=int8_static, to=f32]\n  wd: f32[5] = const[value={0, 2, 2, 117, "
     "0}]\n"
     "  return y, wy, f, wf, n, wn, d, wd\n")
