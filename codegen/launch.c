@@ -68,8 +68,8 @@ static qn_status check_aligned(qn_context *context, const char *name, qn_device_
 static qn_status check_given(qn_context *context, const char *name, bool wanted, qn_device_ptr ptr) {
   if (wanted == (ptr != 0)) return QN_OK;
   return qn_fail(context, QN_INVALID, PLACE,
-                 wanted ? "the kernel reads %s, which is a null pointer"
-                        : "%s is given to a kernel that does not read it",
+                 wanted ? "%s is a null pointer, and the kernel needs it"
+                        : "%s is given to a kernel that does not use it",
                  name);
 }
 

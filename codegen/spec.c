@@ -9,7 +9,7 @@
 #include <xxhash.h>
 
 // Operands and results of the row `attention` in ops.def.
-enum { IN_Q, IN_K, IN_V, IN_MASK, IN_PAST_KEY, IN_PAST_VALUE, IN_KV_LENGTHS, IN_OUTPUT_SCALE };
+enum { IN_Q, IN_K, IN_V, IN_MASK, IN_PAST_KEY, IN_OUTPUT_SCALE = 7 };
 enum { OUT_OUT, OUT_PRESENT_KEY, OUT_PRESENT_VALUE, OUT_SCORES };
 
 // --- reading a node --------------------------------------------------------------------------------------
@@ -75,6 +75,7 @@ static bool read_shapes(const qn_graph *graph, qn_node node, qn_kernel_spec *spe
   int64_t heads = qn_node_get_int(graph, node, "heads"), kv_heads = qn_node_get_int(graph, node, "kv_heads");
   uint32_t k_head_dim = 0, v_heads = 0;
 
+  if (kv_heads == 0) kv_heads = heads;
   if (!read_operand(graph, node, IN_Q, q_layout, heads, &spec->heads, &spec->head_dim, reason) ||
       !read_operand(graph, node, IN_K, k_layout, kv_heads, &spec->kv_heads, &k_head_dim, reason) ||
       !read_operand(graph, node, IN_V, v_layout, kv_heads, &v_heads, &spec->v_head_dim, reason))
@@ -112,6 +113,14 @@ static bool read_mask(const qn_graph *graph, qn_node node, qn_kernel_spec *spec,
   qn_type_info type = type_of(graph, mask);
   if (type.rank == QN_RANK_UNKNOWN)
     return qn_refuse(reason, QN_WHY_mask_shape, "a mask of known rank", "a mask of unknown rank");
+  // A mask that is shorter than the keys hides those beyond it, which a kernel cannot tell from the strides.
+  qn_type_info k = type_of(graph, qn_node_get_operand(graph, node, IN_K));
+  bool bhsd = qn_node_get_int(graph, node, "k_layout") == QN_LAYOUT_BHSD;
+  int64_t length, positions;
+  if (type.rank > 0 && qn_dim_is_const(graph, type.dims[type.rank - 1], &length) &&
+      !(qn_dim_is_const(graph, k.dims[bhsd ? 2 : 1], &positions) && length == positions))
+    return qn_refuse(reason, QN_WHY_mask_shape, "a mask with a column for each key", "a mask of %lld columns",
+                     (long long)length);
   if (type.dtype != QN_BOOL && !qn_dtype_is_float(type.dtype))
     return qn_refuse(reason, QN_WHY_mask_type, "a boolean or floating-point mask", "%s",
                      qn_dtype_name(type.dtype));
@@ -121,10 +130,10 @@ static bool read_mask(const qn_graph *graph, qn_node node, qn_kernel_spec *spec,
 }
 
 static bool read_cache(const qn_graph *graph, qn_node node, qn_reason *reason) {
-  for (uint32_t i = IN_PAST_KEY; i <= IN_KV_LENGTHS; i++)
-    if (qn_node_get_operand(graph, node, i) != QN_NONE)
-      return qn_refuse(reason, QN_WHY_kv_cache, "no cache operands", "%s",
-                       qn_op_get_info(QN_OP_attention)->operands[i]);
+  static const char *const NAMES[] = { "past_key", "past_value", "kv_lengths" };
+  for (uint32_t i = 0; i < QN_COUNT(NAMES); i++)
+    if (qn_node_get_operand(graph, node, IN_PAST_KEY + i) != QN_NONE)
+      return qn_refuse(reason, QN_WHY_kv_cache, "no cache operands", "%s", NAMES[i]);
   if (is_used(graph, node, OUT_PRESENT_KEY) || is_used(graph, node, OUT_PRESENT_VALUE))
     return qn_refuse(reason, QN_WHY_kv_cache, "no cache results", "present_key or present_value is used");
   if (is_used(graph, node, OUT_SCORES))

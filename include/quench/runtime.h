@@ -99,9 +99,9 @@ typedef struct qn_attention_args {
   qn_strides q_stride, k_stride, v_stride;
   qn_device_ptr out; // spec.out_dtype, or codes of spec.output
   qn_strides out_stride;
-  qn_device_ptr output_scale; // f32, read by the kernel; 0 if unfused
-  qn_device_ptr mask;         // 0 if none
-  int64_t mask_batch_stride, mask_head_stride, mask_q_stride, mask_kv_stride; // 0 broadcasts
+  qn_device_ptr output_scale; // one element of spec.output.scale_dtype, read by the kernel; 0 if unfused
+  qn_device_ptr mask;         // spec.mask_dtype, or a byte for each position of a boolean one; 0 if none
+  int64_t mask_batch_stride, mask_head_stride, mask_q_stride, mask_kv_stride; // 0 broadcasts; kv_len columns
 } qn_attention_args;
 
 // Fills the strides for dense tensors in the spec's layouts.

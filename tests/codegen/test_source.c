@@ -1,0 +1,147 @@
+// The text of kernels: the same spec gives the same bytes, and a known spec known ones.
+
+#include "codegen/launch_priv.h"
+#include "ir/base_priv.h"
+
+#include <criterion/criterion.h>
+#include <xxhash.h>
+
+static qn_context *ctx;
+
+static void setup(void) {
+  cr_assert_eq(qn_context_create(NULL, &ctx), QN_OK);
+}
+static void teardown(void) {
+  qn_context_destroy(ctx);
+}
+
+TestSuite(source, .init = setup, .fini = teardown);
+TestSuite(launch, .init = setup, .fini = teardown);
+
+static qn_kernel_spec plain(void) {
+  return (qn_kernel_spec){
+    .target = QN_TARGET_sm_80,
+    .dtype = QN_F16,
+    .out_dtype = QN_F16,
+    .head_dim = 64,
+    .v_head_dim = 64,
+    .heads = 8,
+    .kv_heads = 2,
+    .window_left = -1,
+    .window_right = -1,
+    .output = qn_scheme_of(QN_SCHEME_fp8_static),
+  };
+}
+
+static qn_buf source_of(const qn_kernel_spec *spec) {
+  qn_buf text = QN_BUF(ctx);
+  qn_writer writer = qn_buf_writer(&text);
+  cr_assert_eq(qn_kernel_write_source(ctx, spec, &writer), QN_OK, "%s", qn_context_get_error(ctx)->message);
+  return text;
+}
+
+Test(source, same_spec_same_bytes) {
+  qn_kernel_spec spec = plain(), resolved = plain();
+  qn_kernel_spec_resolve(&resolved);
+  qn_buf a = source_of(&spec), b = source_of(&resolved);
+  cr_expect_eq(a.length, b.length);
+  cr_expect_str_eq(a.text, b.text);
+  qn_buf_free(&a);
+  qn_buf_free(&b);
+}
+
+// Device text is meant to change: then this number does, and the disk cache forgets the old kernels.
+Test(source, known_bytes) {
+  qn_kernel_spec spec = plain();
+  qn_buf text = source_of(&spec);
+  uint64_t hash = XXH3_64bits(text.text, text.length);
+  cr_expect_eq(hash, 0x7eeb7981152469ccull, "0x%016llxull", (unsigned long long)hash);
+  qn_buf_free(&text);
+}
+
+Test(source, takes_only_what_it_needs) {
+  qn_kernel_spec spec = plain();
+  qn_buf text = source_of(&spec);
+  cr_expect_null(strstr(text.text, "#include"));
+  cr_expect_not_null(strstr(text.text, "===== codec ====="));
+  cr_expect_null(strstr(text.text, "===== ptx_fp8 ====="));
+  qn_buf_free(&text);
+  spec.target = QN_TARGET_sm_89;
+  text = source_of(&spec);
+  cr_expect_null(strstr(text.text, "===== codec ====="));
+  cr_expect_not_null(strstr(text.text, "===== ptx_fp8 ====="));
+  cr_expect_not_null(strstr(text.text, "\nqn_attention_mma_f16_d64_h8_2_fp8_static(const __grid_constant__"));
+  qn_buf_free(&text);
+}
+
+Test(source, floats_are_exact_in_every_locale) {
+  qn_kernel_spec spec = plain();
+  spec.scale = -0.1f;
+  qn_buf text = source_of(&spec);
+  cr_expect_not_null(strstr(text.text, "constexpr float SCALE = -0x1.99999ap-4f;"));
+  qn_buf_free(&text);
+}
+
+Test(source, refuses_what_is_not_supported) {
+  qn_kernel_spec spec = plain();
+  qn_buf text = QN_BUF(ctx);
+  qn_writer writer = qn_buf_writer(&text);
+  spec.softcap = 30;
+  cr_expect_eq(qn_kernel_write_source(ctx, &spec, &writer), QN_UNSUPPORTED);
+  cr_expect_str_eq(qn_context_get_error(ctx)->message,
+                   "no kernel for softcap: expected softcap 0, found softcap 30");
+  cr_expect_eq(text.length, 0);
+}
+
+// --- launches --------------------------------------------------------------------------------------------
+
+static qn_attention_args arguments(void) {
+  qn_attention_args args = {
+    .batch = 3, .q_len = 130, .kv_len = 77, .q = 4096, .k = 8192, .v = 16384, .out = 32768, .output_scale = 64
+  };
+  qn_kernel_spec spec = plain();
+  qn_attention_args_set_dense(&spec, QN_LAYOUT_BHSD, QN_LAYOUT_BHSD, QN_LAYOUT_BHSD, QN_LAYOUT_TM, &args);
+  return args;
+}
+
+Test(launch, grid_block_and_parameters) {
+  qn_kernel_spec spec = plain();
+  qn_attention_args args = arguments();
+  qn_launch launch;
+  cr_assert_eq(qn_launch_prepare(ctx, &spec, &args, &launch), QN_OK);
+  cr_expect_eq(launch.grid, 2 * 8 * 3);
+  cr_expect_eq(launch.block, 128);
+  cr_expect_eq(launch.shared_bytes, 128 * 64 * 2 + 2 * 2 * 64 * 64 * 2);
+  cr_expect_eq(launch.params.q_len, 130);
+  cr_expect_eq(launch.params.out_position, 8 * 64);
+  args.q_len = 0;
+  cr_assert_eq(qn_launch_prepare(ctx, &spec, &args, &launch), QN_OK);
+  cr_expect_eq(launch.grid, 0);
+}
+
+#define REFUSED(change, status, message_)                                                                      \
+  do {                                                                                                         \
+    qn_kernel_spec spec = plain();                                                                             \
+    qn_attention_args args = arguments();                                                                      \
+    qn_launch launch;                                                                                          \
+    change;                                                                                                    \
+    cr_expect_eq(qn_launch_prepare(ctx, &spec, &args, &launch), status, #change);                              \
+    cr_expect_str_eq(qn_context_get_error(ctx)->message, message_, "%s", qn_context_get_error(ctx)->message);  \
+  } while (0)
+
+Test(launch, refusals) {
+  REFUSED(args.q = 0, QN_INVALID, "q is a null pointer");
+  REFUSED(args.k += 8, QN_INVALID, "k must be aligned to 16 bytes, its address is 0x2008");
+  REFUSED(args.v_stride.position = 65, QN_INVALID,
+          "the position stride of v must be a multiple of 8 elements (16 bytes), found 65");
+  REFUSED(args.out = 0, QN_INVALID, "out is a null pointer, and the kernel needs it");
+  REFUSED(args.output_scale = 0, QN_INVALID, "output_scale is a null pointer, and the kernel needs it");
+  REFUSED(args.output_scale = 66, QN_INVALID,
+          "output_scale must be aligned to its elements of 4 bytes, its address is 0x42");
+  REFUSED(args.mask = 128, QN_INVALID, "mask is given to a kernel that does not use it");
+  REFUSED((spec.mask = QN_MASK_BOOLEAN, args.mask = 128, args.mask_kv_stride = 1ll << 31), QN_LIMIT,
+          "a row of the mask must span less than 2 GiB, its kv stride is 2147483648");
+  REFUSED(args.q_len = 2000000000, QN_LIMIT, "q_len 2000000000 and kv_len 77 must not exceed 1073741823");
+  REFUSED(args.batch = 4000000000, QN_LIMIT,
+          "4000000000 batches of 8 heads and 2 query tiles are more than 2147483647 blocks");
+}

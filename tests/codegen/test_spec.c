@@ -1,0 +1,119 @@
+// The spec of an attention node, and the question that a fusion asks.
+
+#include "ir/base_priv.h"
+
+#include <criterion/criterion.h>
+#include <quench/kernel.h>
+
+static qn_context *ctx;
+static qn_graph *graph;
+
+static void setup(void) {
+  cr_assert_eq(qn_context_create(NULL, &ctx), QN_OK);
+}
+static void teardown(void) {
+  qn_graph_destroy(graph);
+  qn_context_destroy(ctx);
+}
+
+TestSuite(spec_from_node, .init = setup, .fini = teardown);
+
+// The attention of a graph in the text form, with these inputs and this body.
+static qn_node read(const char *inputs, const char *body) {
+  qn_buf text = QN_BUF(ctx);
+  qn_buf_printf(&text, "graph \"g\" (%s) {\n%s\nreturn o\n}\n", inputs, body);
+  qn_status status = qn_graph_read_text(ctx, "test", text.text, text.length, &graph);
+  cr_assert_eq(status, QN_OK, "%s: %s", qn_context_get_error(ctx)->place, qn_context_get_error(ctx)->message);
+  qn_buf_free(&text);
+  for (qn_node node = qn_graph_get_first(graph); node != QN_NONE; node = qn_node_get_next(graph, node))
+    if (qn_node_get_op(graph, node) == QN_OP_attention) return node;
+  cr_assert_fail("no attention");
+  return QN_NONE;
+}
+
+#define QKV "q: bf16[B,8,T,64], k: bf16[B,2,T,64], v: bf16[B,2,T,64]"
+
+Test(spec_from_node, reads_what_the_node_says) {
+  qn_kernel_spec spec;
+  qn_node node = read(QKV ", m: f32[B,1,T,T], s: f32[]",
+                      "o: e5m2[B,8,T,64] = attention(q, k, v, m, _, _, _, s)[scale=0.25, causal=bottom_right, "
+                      "output=fp8_static{target=e5m2}, numerics=direct]");
+  cr_assert_eq(qn_kernel_spec_from_node(graph, node, QN_TARGET_sm_80, &spec, NULL), QN_OK, "%s",
+               qn_context_get_error(ctx)->message);
+  cr_expect_eq(spec.target, QN_TARGET_sm_80);
+  cr_expect_eq(spec.dtype, QN_BF16);
+  cr_expect_eq(spec.out_dtype, QN_BF16);
+  cr_expect_eq(spec.head_dim, 64);
+  cr_expect_eq(spec.v_head_dim, 64);
+  cr_expect_eq(spec.heads, 8);
+  cr_expect_eq(spec.kv_heads, 2);
+  cr_expect_eq(spec.causal, QN_CAUSAL_BOTTOM_RIGHT);
+  cr_expect_eq(spec.mask, QN_MASK_ADDITIVE);
+  cr_expect_eq(spec.mask_dtype, QN_F32);
+  cr_expect_eq(spec.window_left, -1);
+  cr_expect_float_eq(spec.scale, 0.25f, 0);
+  cr_expect_eq(spec.output.family, QN_SCHEME_fp8_static);
+  cr_expect_eq(spec.output.target, QN_E5M2);
+  cr_expect_eq(spec.numerics, QN_DIRECT);
+}
+
+Test(spec_from_node, merged_heads_are_divided) {
+  qn_kernel_spec spec;
+  qn_node node =
+      read("q: f16[B,T,512], k: f16[B,T,128], v: f16[B,2,T,64], m: bool[T,T]",
+           "o: f16[B,T,512] = attention(q, k, v, m)[heads=8, kv_heads=2, q_layout=bsm, k_layout=bsm, "
+           "out_layout=bsm]");
+  cr_assert_eq(qn_kernel_spec_from_node(graph, node, QN_TARGET_sm_90a, &spec, NULL), QN_OK, "%s",
+               qn_context_get_error(ctx)->message);
+  cr_expect_eq(spec.heads, 8);
+  cr_expect_eq(spec.kv_heads, 2);
+  cr_expect_eq(spec.head_dim, 64);
+  cr_expect_eq(spec.mask, QN_MASK_BOOLEAN);
+}
+
+static void refused(const char *inputs, const char *body, const char *why, const char *expected,
+                    const char *found) {
+  qn_kernel_spec spec;
+  qn_reason reason;
+  qn_node node = read(inputs, body);
+  cr_expect_eq(qn_kernel_spec_from_node(graph, node, QN_TARGET_sm_90a, &spec, &reason), QN_UNSUPPORTED, "%s",
+               body);
+  cr_expect_str_eq(qn_why_name(reason.why), why, "%s: %s", body, qn_why_name(reason.why));
+  cr_expect_str_eq(reason.expected, expected, "%s: %s", body, reason.expected);
+  cr_expect_str_eq(reason.found, found, "%s: %s", body, reason.found);
+  cr_expect_not_null(strstr(qn_context_get_error(ctx)->message, found));
+  qn_graph_destroy(graph);
+  graph = NULL;
+}
+
+Test(spec_from_node, refusals) {
+  refused("q: bf16[B,8,T,D], k: bf16[B,2,T,D], v: bf16[B,2,T,D]", "o: bf16[B,8,T,D] = attention(q, k, v)",
+          "unknown_shape", "a constant number of heads and head_dim", "head_dim of q is D");
+  refused("q: bf16[B,8,T,64], k: bf16[B,2,N,64], v: bf16[B,2,N,64], m: f32[...]",
+          "o: bf16[B,8,T,64] = attention(q, k, v, m)", "mask_shape", "a mask of known rank",
+          "a mask of unknown rank");
+  refused("q: bf16[B,8,T,64], k: bf16[B,2,N,64], v: bf16[B,2,N,64], m: f32[T,1]",
+          "o: bf16[B,8,T,64] = attention(q, k, v, m)", "mask_shape", "a mask with a column for each key",
+          "a mask of 1 columns");
+  refused(QKV, "o: bf16[B,8,T,64] = attention(q, k, v)[softmax_type=f64]", "softmax_type", "f32", "f64");
+  refused(QKV, "o: f32[B,8,T,64] = attention(q, k, v)[out_type=f32]", "dtype",
+          "an output of the element type of q", "f32 from q in bf16");
+  refused(QKV ", p: bf16[B,2,P,64], r: bf16[B,2,P,64]", "o: bf16[B,8,T,64] = attention(q, k, v, _, p, r)",
+          "kv_cache", "no cache operands", "past_key");
+  refused(QKV, "o: bf16[B,8,T,64] = attention(q, k, v)[window_left=128]", "window",
+          "no window (window_left -1, window_right -1)", "window_left 128, window_right -1");
+  refused(QKV ", s: f16[]", "o: e4m3[B,8,T,64] = attention(q, k, v, _, _, _, _, s)[output=fp8_static]",
+          "scale_type", "output_scale in the element type that the scheme says", "f16, not f32");
+}
+
+Test(spec_from_node, legality_asks_for_the_scheme_to_come) {
+  static const qn_target target = QN_TARGET_sm_90a;
+  qn_legality legality = qn_legality_of_target(&target);
+  qn_scheme fp8 = qn_scheme_of(QN_SCHEME_fp8_static), int8 = qn_scheme_of(QN_SCHEME_int8_static);
+  qn_reason reason;
+  qn_node node = read(QKV, "o: bf16[B,8,T,64] = attention(q, k, v)[causal=top_left]");
+  cr_expect(legality.fuses(legality.user, graph, node, &fp8, &reason));
+  cr_expect_not(legality.fuses(legality.user, graph, node, &int8, &reason));
+  cr_expect_eq(reason.why, QN_WHY_scheme);
+  cr_expect_eq(qn_context_get_error(ctx)->status, QN_OK, "a refusal is not a failure of the context");
+}
