@@ -21,7 +21,7 @@ static const struct float_format {
   [QN_F32]      = { 8,  23,   true,  127,  0x7f7fffff,           0x7f800000,           0x7fc00000 },
   [QN_F64]      = { 11, 52,   true,  1023, 0x7fefffffffffffff,   0x7ff0000000000000,   0x7ff8000000000000 },
   [QN_E4M3]     = { 4,  3,    true,  7,    0x7e,                 0,                    0x7f },
-  [QN_E5M2]     = { 5,  2,    true,  15,   0x7b,                 0x7c,                 0x7e },
+  [QN_E5M2]     = { 5,  2,    true,  15,   0x7b,                 0x7c,                 0x7f }, // as the conversion instructions write it
   [QN_E4M3FNUZ] = { 4,  3,    false, 8,    0x7f,                 0,                    0x80 },
   [QN_E5M2FNUZ] = { 5,  2,    false, 16,   0x7f,                 0,                    0x80 },
   [QN_E2M1]     = { 2,  1,    true,  1,    0x7,                  0,                    0 },

@@ -102,23 +102,28 @@ static bool is_attention(const qn_match *match, const qn_arg *args, qn_reason *o
   return groups == 1 && same_dim(out_reason, "as many heads of q as of k", q.dims[1], k_heads);
 }
 
-// The mask must broadcast to [B,H,Sq,Skv] and not the other way round.
+// The mask must broadcast to [B,H,Sq,Skv] and span all keys: attention pads a shorter one with -inf instead of
+// broadcasting it (ONNX), so a last dim of 1 means something else there.
+static bool spans_keys(const qn_graph *graph, qn_value mask, qn_value scores, qn_reason *out_reason) {
+  qn_type_info type = type_of(graph, mask), to = type_of(graph, scores);
+  if (type.rank == QN_RANK_UNKNOWN) return qn_refuse(out_reason, QN_WHY_mask_shape, "a mask of rank 1 to 4", "an unknown rank");
+  if (type.rank < 1 || type.rank > 4) return qn_refuse(out_reason, QN_WHY_mask_shape, "a mask of rank 1 to 4", "rank %d", type.rank);
+  bool single = type.dims[type.rank - 1] == 1 && !(to.rank > 0 && to.dims[to.rank - 1] == 1);
+  return !single || qn_refuse(out_reason, QN_WHY_mask_shape, "a mask over all keys", "a last dim of 1");
+}
+
 static bool is_mask(const qn_match *match, const qn_arg *args, qn_reason *out_reason) {
   const qn_graph *graph = qn_match_get_graph(match);
   if (!args[0].value) return true;
-  qn_type_info mask = type_of(graph, args[0].value), scores = type_of(graph, args[1].value);
-  if (mask.rank == QN_RANK_UNKNOWN || mask.rank > 4)
-    return qn_refuse(out_reason, QN_WHY_mask_shape, "a mask of rank 0 to 4", mask.rank > 4 ? "rank %d" : "an unknown rank", mask.rank);
-  if (mask.dtype != scores.dtype)
-    return qn_refuse(out_reason, QN_WHY_mask_type, "the type of the scores", "%s", qn_dtype_name(mask.dtype));
-  return true;
+  qn_dtype mask = type_of(graph, args[0].value).dtype;
+  if (mask != type_of(graph, args[1].value).dtype)
+    return qn_refuse(out_reason, QN_WHY_mask_type, "the type of the scores", "%s", qn_dtype_name(mask));
+  return spans_keys(graph, args[0].value, args[1].value, out_reason);
 }
 
 // A mask of booleans, by which a `where` chooses between a score and a constant.
 static bool is_choice(const qn_match *match, const qn_arg *args, qn_reason *out_reason) {
-  qn_type_info mask = type_of(qn_match_get_graph(match), args[0].value);
-  return (mask.rank != QN_RANK_UNKNOWN && mask.rank <= 4) ||
-         qn_refuse(out_reason, QN_WHY_mask_shape, "a mask of rank 0 to 4", mask.rank > 4 ? "rank %d" : "an unknown rank", mask.rank);
+  return spans_keys(qn_match_get_graph(match), args[0].value, args[1].value, out_reason);
 }
 
 // A constant that hides a score whether it replaces it or is added to it: -inf, or below every f16. A smaller one
@@ -173,13 +178,13 @@ static const qn_rule rules[] = {
   { .name = "recover_attention_keep",
     .doc = "The same where a boolean mask says which scores are kept and the others become a constant.",
     .match = SCORES "m = where(keep, sc, fill:hiding)\n" WEIGHTS,
-    .where = { { "is_attention", "q", "k", "v" }, { "is_choice", "keep" } },
+    .where = { { "is_attention", "q", "k", "v" }, { "is_choice", "keep", "s" } },
     .build = "bias = where(keep, const()[value=@zero_of(fill)], fill)\n" ATTENTION("bias"),
     .sample = OPERANDS "keep: bool[2,1,5,7]; fill: f32[] = -inf" },
   { .name = "recover_attention_hide",
     .doc = "The same where a boolean mask says which scores become a constant.",
     .match = SCORES "m = where(hide, fill:hiding, sc)\n" WEIGHTS,
-    .where = { { "is_attention", "q", "k", "v" }, { "is_choice", "hide" } },
+    .where = { { "is_attention", "q", "k", "v" }, { "is_choice", "hide", "s" } },
     .build = "bias = where(hide, fill, const()[value=@zero_of(fill)])\n" ATTENTION("bias"),
     .sample = OPERANDS "hide: bool[2,1,5,7]; fill: f32[] = -3e38" },
 };

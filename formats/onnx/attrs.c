@@ -17,7 +17,7 @@ static bool find_word(const char *words, const char *name, word *out_word) {
     bool ignored = *words == '-';
     const char *start = words + ignored;
     size_t own = strcspn(start, " @=:");
-    if (own == name_length && memcmp(start, name, own) == 0) {
+    if (own == name_length && strncmp(start, name, own) == 0) {
       char mark = start[own];
       bool plain = mark == ' ' || mark == 0;
       *out_word = (word){ .kind = ignored ? '-' : plain || mark == '=' ? 0 : mark, .text = plain ? start : start + own + 1 };

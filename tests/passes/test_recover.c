@@ -183,6 +183,11 @@ static uint32_t count_attentions(const char *text) {
 
 #define HEAD "graph \"g\" (q: f32[1,2,3,4], k: f32[1,2,5,4], v: f32[1,2,5,4]) {\n"
 
+// attention would pad such a mask with -inf, where add broadcasts it.
+Test(recover, a_mask_of_one_key_is_refused) {
+  cr_expect_eq(count_attentions("graph \"g\" (q: f32[1,2,3,4], k: f32[1,2,5,4], v: f32[1,2,5,4], m: f32[3,1]) {\n  t: f32[1,2,4,5] = transpose(k)[perm={0, 1, 3, 2}]\n  s: f32[1,2,3,5] = matmul(q, t)\n  a: f32[1,2,3,5] = add(s, m)\n  p: f32[1,2,3,5] = softmax(a)\n  o: f32[1,2,3,4] = matmul(p, v)\n  return o\n}\n"), 0);
+}
+
 Test(recover, a_router_is_no_attention) {
   cr_expect_eq(count_attentions("graph \"g\" (x: f32[7,8], w: f32[8,4], e: f32[4,8]) {\n  s: f32[7,4] = matmul(x, w)\n  p: f32[7,4] = softmax(s)\n  y: f32[7,8] = matmul(p, e)\n  return y\n}\n"), 0);
 }
