@@ -208,7 +208,8 @@ qn_dim qn_shape_divide(qn_graph *graph, qn_dim a, qn_dim b) {
 
 bool qn_shape_differ(const qn_graph *graph, qn_dim a, qn_dim b) {
   int64_t x, y;
-  return a != b && b != QN_DIM_NONE && qn_shape_is_const(graph, a, &x) && qn_shape_is_const(graph, b, &y) && x != y;
+  return a != b && b != QN_DIM_NONE && qn_shape_is_const(graph, a, &x) && qn_shape_is_const(graph, b, &y) &&
+         x != y;
 }
 
 // Whether a dim is a symbol `?n`: one that stands for "unknown" in a type.
@@ -239,9 +240,10 @@ bool qn_shape_broadcast_dim(const qn_graph *graph, qn_dim a, qn_dim b, qn_dim *o
     return true;
   }
   bool a_const = qn_shape_is_const(graph, a, &x), b_const = qn_shape_is_const(graph, b, &y);
-  // A constant other than 1 wins over a symbol. A dim that the model names wins over one that nothing is known of:
-  // exporters specialise on dims of 1 and name only the others, and without this one computed slice (positions up
-  // to min(48, sequence), say) would make every later dim unknown. Of two named symbols either may be 1.
+  // A constant other than 1 wins over a symbol. A dim that the model names wins over one that nothing is known
+  // of: exporters specialise on dims of 1 and name only the others, and without this one computed slice
+  // (positions up to min(48, sequence), say) would make every later dim unknown. Of two named symbols either
+  // may be 1.
   bool a_unknown = is_unknown(graph, a), b_unknown = is_unknown(graph, b);
   *out_dim = a_const ? a : b_const ? b : a_unknown == b_unknown ? QN_DIM_NONE : a_unknown ? b : a;
   return !(a_const && b_const);
