@@ -166,7 +166,13 @@ static qn_status zero_of(const qn_match *match, const qn_arg *args, qn_attr *out
   "=> o"
 #define ATTENTION(mask) \
   "o = attention(q, k, v, " mask ")[scale=@folded_scale(), k_layout=@layout_of_k(), softmax_type=@type_of_softmax()]"
-#define OPERANDS "q: f32[2,4,5,64]; k, v: f32[2,4,7,64]; cq: f32[] = 0.5; ck: f32[] = 0.25; cs: f32[] = 0.75; z: f32[] = 0; "
+// One head of k and v that is repeated, and four that are not, as many as the sequence is long, so that every form of kt
+// fits. Recovering rounds less often than the parts do.
+#define SAMPLE(mask)                                                                                                     \
+  "q: f32[2,4,5,64]; k, v: f32[2,1,7,64]; count = 4; to = f32; cq: f32[] = 0.5; ck: f32[] = 0.25; cs: f32[] = 0.75;"     \
+  "z: f32[] = 0; within 1e-5; " mask " |"                                                                               \
+  "q: f32[2,4,4,64]; k, v: f32[2,4,4,64]; to = f32; cq: f32[1] = 0.5; ck: f32[] = 0.25; cs: f32[] = 0.75;"               \
+  "z: f32[] = 0; within 1e-5; " mask
 
 static const qn_rule rules[] = {
   { .name = "recover_attention",
@@ -174,19 +180,19 @@ static const qn_rule rules[] = {
     .match = SCORES "m = add(sc, mask) | sc\n" WEIGHTS,
     .where = { { "is_attention", "q", "k", "v" }, { "is_mask", "mask", "s" } },
     .build = ATTENTION("mask"),
-    .sample = OPERANDS "mask: f32[2,1,5,7]" },
+    .sample = SAMPLE("mask: f32[4,1,1]") },
   { .name = "recover_attention_keep",
     .doc = "The same where a boolean mask says which scores are kept and the others become a constant.",
     .match = SCORES "m = where(keep, sc, fill:hiding)\n" WEIGHTS,
     .where = { { "is_attention", "q", "k", "v" }, { "is_choice", "keep", "s" } },
     .build = "bias = where(keep, const()[value=@zero_of(fill)], fill)\n" ATTENTION("bias"),
-    .sample = OPERANDS "keep: bool[2,1,5,7]; fill: f32[] = -inf" },
+    .sample = SAMPLE("keep: bool[2,1,1,1]; fill: f32[] = -3e38") },
   { .name = "recover_attention_hide",
     .doc = "The same where a boolean mask says which scores become a constant.",
     .match = SCORES "m = where(hide, fill:hiding, sc)\n" WEIGHTS,
     .where = { { "is_attention", "q", "k", "v" }, { "is_choice", "hide", "s" } },
     .build = "bias = where(hide, fill, const()[value=@zero_of(fill)])\n" ATTENTION("bias"),
-    .sample = OPERANDS "hide: bool[2,1,5,7]; fill: f32[] = -3e38" },
+    .sample = SAMPLE("hide: bool[2,4,1,1]; fill: f32[] = -65504") },
 };
 
 static const qn_predicate predicates[] = {

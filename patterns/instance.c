@@ -22,9 +22,9 @@ static qn_dtype dtype_of(const maker *m, qn_value value) {
 static qn_status make_number(maker *m, const qn_term *term, qn_dtype dtype, qn_value *out_value) {
   uint64_t bits;
   unsigned char data[8] = { 0 };
-  if (dtype == QN_ANY || !qn_element_encode(dtype, term->number, &bits)) {
+  if (!qn_number_encode(dtype, term->number, &bits)) {
     dtype = QN_F32;
-    qn_element_encode(dtype, term->number, &bits);
+    qn_number_encode(dtype, term->number, &bits);
   }
   qn_element_store(dtype, data, 0, bits);
   qn_tensor tensor = { .dtype = dtype, .data = data, .bytes = qn_dtype_bytes(dtype, 1) };

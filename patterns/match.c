@@ -4,7 +4,6 @@
 // alternatives, users to look among) and a trail of what was bound since. A goal that fails takes the newest
 // choice back, undoes the trail to its height and goes on with the next alternative. All buffers are as large
 // as the largest rule of the set can ever fill: a term is visited at most once between two backtracks.
-#include "ir/element_priv.h"
 #include "patterns/match_priv.h"
 
 qn_miss *qn_match_further(qn_matcher *matcher, uint32_t stage, qn_why why, uint32_t place) {
@@ -111,13 +110,6 @@ static uint64_t element_count(const qn_tensor *tensor) {
   uint64_t count = 1;
   for (int32_t d = 0; d < tensor->rank; d++) count *= (uint64_t)tensor->dims[d];
   return count;
-}
-
-// The number in a constant of one element.
-static bool number_of(const qn_tensor *tensor, double *out_number) {
-  if (!tensor->data || element_count(tensor) != 1 || qn_dtype_bits(tensor->dtype) == 0) return false;
-  *out_number = qn_element_decode(tensor->dtype, qn_element_load(tensor->dtype, tensor->data, 0));
-  return true;
 }
 
 static bool match_hole_kind(qn_matcher *matcher, const qn_term *term, const qn_slot *slot, qn_value value,
@@ -267,7 +259,7 @@ static bool match_number(qn_matcher *matcher, const qn_term *term, qn_value valu
   const qn_tensor *tensor = qn_value_get_const(matcher->match.graph, value);
   double number;
   if (!tensor) return fail_term(matcher, QN_WHY_not_const, term, value, operand, 0, 0);
-  if (number_of(tensor, &number) &&
+  if (qn_number_read(tensor, &number) &&
       (number == term->number || (number != number && term->number != term->number)))
     return true;
   return fail_term(matcher, QN_WHY_const_value, term, value, operand, 0, 0);

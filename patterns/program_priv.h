@@ -254,6 +254,10 @@ bool qn_literal_equal(qn_attr_kind kind, const qn_literal *value, const qn_liter
 bool qn_literal_to_attr(const qn_attr_info *attr, const qn_literal *literal, qn_arena *arena,
                         qn_attr *out_attr);
 void qn_literal_write(const qn_attr_info *attr, const qn_literal *literal, char *out_text, size_t size);
+// The number in a tensor of one element; false if there are more, or if no double names it exactly.
+bool qn_number_read(const qn_tensor *tensor, double *out_number);
+// The bits of a number in an element type; false if it has none.
+bool qn_number_encode(qn_dtype dtype, double number, uint64_t *out_bits);
 // Element type, shape and bytes.
 bool qn_tensor_same(const qn_tensor *a, const qn_tensor *b);
 

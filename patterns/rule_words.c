@@ -1,4 +1,5 @@
 // What the two sides of a rule share: names, arguments, literals of attributes, and attributes as values.
+#include "ir/element_priv.h"
 #include "patterns/program_priv.h"
 
 #include <inttypes.h>
@@ -313,6 +314,32 @@ bool qn_literal_to_attr(const qn_attr_info *attr, const qn_literal *literal, qn_
   if (!scheme) return false;
   *scheme = literal->scheme;
   out_attr->scheme = scheme;
+  return true;
+}
+
+// --- numbers -----------------------------------------------------------------------------------------------
+
+bool qn_number_read(const qn_tensor *tensor, double *out_number) {
+  uint32_t bits = qn_dtype_bits(tensor->dtype);
+  uint64_t count = 1;
+  for (int32_t d = 0; d < tensor->rank; d++) count *= (uint64_t)tensor->dims[d];
+  if (!tensor->data || count != 1 || !bits) return false;
+  uint64_t code = qn_element_load(tensor->dtype, tensor->data, 0);
+  if (qn_dtype_is_float(tensor->dtype)) {
+    *out_number = qn_element_decode(tensor->dtype, code);
+    return true;
+  }
+  bool is_signed = qn_dtype_name(tensor->dtype)[0] == 's';
+  int64_t integer = is_signed ? (int64_t)(code << (64 - bits)) >> (64 - bits) : (int64_t)code;
+  *out_number = (double)integer;
+  // Beyond 2^53 a double may name a neighbour.
+  return integer >= -(INT64_C(1) << 53) && integer <= INT64_C(1) << 53;
+}
+
+bool qn_number_encode(qn_dtype dtype, double number, uint64_t *out_bits) {
+  if (qn_dtype_is_float(dtype)) return qn_element_encode(dtype, number, out_bits);
+  if (!qn_dtype_bits(dtype) || !(fabs(number) <= 0x1p53) || number != nearbyint(number)) return false;
+  *out_bits = (uint64_t)(int64_t)number;
   return true;
 }
 
