@@ -121,18 +121,19 @@ static bool is_mask(const qn_match *match, const qn_arg *args, qn_reason *out_re
   return spans_keys(graph, args[0].value, args[1].value, out_reason);
 }
 
-// A mask of booleans, by which a `where` chooses between a score and a constant.
+// (mask, scores): booleans by which a `where` chooses between a score and a constant.
 static bool is_choice(const qn_match *match, const qn_arg *args, qn_reason *out_reason) {
   return spans_keys(qn_match_get_graph(match), args[0].value, args[1].value, out_reason);
 }
 
-// A constant that hides a score whether it replaces it or is added to it: -inf, or below every f16. A smaller one
-// would leave a row that is hidden whole, or hidden but for scores as low, another result.
+// A constant that hides a score whether it replaces it or is added to it: -inf, or so low that in f32 a score added to
+// it is lost. With a higher one, the finfo.min of f16 too, a row that is hidden whole would be the softmax of its scores
+// and no longer the mean.
 static bool is_hiding(const qn_match *match, const qn_arg *args, qn_reason *out_reason) {
   const qn_graph *graph = qn_match_get_graph(match);
   if (!is_factor(match, args, out_reason) && out_reason->why != QN_WHY_const_value) return false;
   double value = read_scalar(graph, args[0].value);
-  return value <= -65504 || qn_refuse(out_reason, QN_WHY_const_value, "-65504 or less", "%g", value);
+  return value <= -1e30 || qn_refuse(out_reason, QN_WHY_const_value, "-1e30 or less", "%g", value);
 }
 
 // A constant 0 of the same type.
@@ -168,11 +169,11 @@ static qn_status zero_of(const qn_match *match, const qn_arg *args, qn_attr *out
   "o = attention(q, k, v, " mask ")[scale=@folded_scale(), k_layout=@layout_of_k(), softmax_type=@type_of_softmax()]"
 // One head of k and v that is repeated, and four that are not, as many as the sequence is long, so that every form of kt
 // fits. Recovering rounds less often than the parts do.
-#define SAMPLE(mask)                                                                                                     \
-  "q: f32[2,4,5,64]; k, v: f32[2,1,7,64]; count = 4; to = f32; cq: f32[] = 0.5; ck: f32[] = 0.25; cs: f32[] = 0.75;"     \
-  "z: f32[] = 0; within 1e-5; " mask " |"                                                                               \
-  "q: f32[2,4,4,64]; k, v: f32[2,4,4,64]; to = f32; cq: f32[1] = 0.5; ck: f32[] = 0.25; cs: f32[] = 0.75;"               \
-  "z: f32[] = 0; within 1e-5; " mask
+#define SAMPLE(mask_of_5_by_7, mask_of_4_by_4)                                                                        \
+  "q: f32[2,4,5,64]; k, v: f32[2,1,7,64]; count = 4; to = f32; cq: f32[] = 0.5; ck: f32[] = 0.25; cs: f32[] = 0.75;"  \
+  "z: f32[] = 0; within 1e-5; " mask_of_5_by_7 " |"                                                                   \
+  "q: f32[2,4,4,64]; k, v: f32[2,4,4,64]; to = f32; cq: f32[1] = 0.5; ck: f32[] = 0.25; cs: f32[] = 0.75;"            \
+  "z: f32[] = 0; within 1e-5; " mask_of_4_by_4
 
 static const qn_rule rules[] = {
   { .name = "recover_attention",
@@ -180,19 +181,19 @@ static const qn_rule rules[] = {
     .match = SCORES "m = add(sc, mask) | sc\n" WEIGHTS,
     .where = { { "is_attention", "q", "k", "v" }, { "is_mask", "mask", "s" } },
     .build = ATTENTION("mask"),
-    .sample = SAMPLE("mask: f32[4,1,1]") },
+    .sample = SAMPLE("mask: f32[2,1,5,7]", "mask: f32[4]") },
   { .name = "recover_attention_keep",
     .doc = "The same where a boolean mask says which scores are kept and the others become a constant.",
     .match = SCORES "m = where(keep, sc, fill:hiding)\n" WEIGHTS,
     .where = { { "is_attention", "q", "k", "v" }, { "is_choice", "keep", "s" } },
     .build = "bias = where(keep, const()[value=@zero_of(fill)], fill)\n" ATTENTION("bias"),
-    .sample = SAMPLE("keep: bool[2,1,1,1]; fill: f32[] = -3e38") },
+    .sample = SAMPLE("keep: bool[2,1,5,7]; fill: f32[] = -3e38", "keep: bool[4,1,4]; fill: f32[] = -3e38") },
   { .name = "recover_attention_hide",
     .doc = "The same where a boolean mask says which scores become a constant.",
     .match = SCORES "m = where(hide, fill:hiding, sc)\n" WEIGHTS,
     .where = { { "is_attention", "q", "k", "v" }, { "is_choice", "hide", "s" } },
     .build = "bias = where(hide, fill, const()[value=@zero_of(fill)])\n" ATTENTION("bias"),
-    .sample = SAMPLE("hide: bool[2,4,1,1]; fill: f32[] = -65504") },
+    .sample = SAMPLE("hide: bool[2,1,5,7]; fill: f32[] = -1e30", "hide: bool[4]; fill: f32[] = -1e30") },
 };
 
 static const qn_predicate predicates[] = {
