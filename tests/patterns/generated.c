@@ -315,7 +315,10 @@ uint32_t inputs_create(const qn_graph *graph, uint64_t seed, qn_tensor **out_inp
     for (uint64_t i = 0; i < elements; i++) {
       uint64_t bits = 0;
       double value = (double)(draw(&seed) % 4096) / 1024 - 2;
-      qn_number_encode(type.dtype, qn_dtype_is_float(type.dtype) ? value : floor(value) + 2, &bits);
+      if (type.dtype == QN_BOOL)
+        bits = value < 0;
+      else
+        qn_number_encode(type.dtype, qn_dtype_is_float(type.dtype) ? value : floor(value) + 2, &bits);
       qn_element_store(type.dtype, data, i, bits);
     }
     tensor->data = data;
