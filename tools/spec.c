@@ -41,8 +41,8 @@ static const struct {
 enum { FIELD_COUNT = sizeof spec_fields / sizeof spec_fields[0], VALUE_MAX = 160 };
 
 static bool spec_error(const char *what, const char *key) {
-  char message[256], keys[512] = "the keys are";
-  snprintf(message, sizeof message, "%s '%s'", what, key);
+  char message[320], keys[512] = "the keys are";
+  snprintf(message, sizeof message, "%.200s '%.64s'", what, key);
   for (int i = 0; i < FIELD_COUNT; i++)
     snprintf(keys + strlen(keys), sizeof keys - strlen(keys), " %s", spec_fields[i].key);
   tool_error("--spec", message, keys);

@@ -1,0 +1,39 @@
+#!/bin/sh
+# Every model of tests/models through the program: an FP8 one fuses every attention, an INT8 one says precisely why it
+# does not; one remark an attention and a quantize; the rewrite verified, the outputs those of onnxruntime.
+# Arguments: source folder, quench.
+set -u
+quench=$(realpath "$2")
+cd "$1/tests/models" && [ -x "$quench" ] || exit 2
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+number=0
+
+report() { # NAME PROBLEM
+  number=$((number + 1))
+  if [ -z "$2" ]; then echo "ok $number - $1"; else
+    echo "$2" | sed 's/^/# /'
+    echo "not ok $number - $1"
+  fi
+}
+
+for model in */model.onnx; do
+  name=${model%/model.onnx}
+  # What the model holds, from the manifest: two numbers on lines of their own.
+  about=$(sed -n "/\"name\": \"$name\"/,/}/p" manifest.json)
+  attentions=$(echo "$about" | sed -n 's/.*"attentions": \([0-9]*\).*/\1/p')
+  quantizes=$(echo "$about" | sed -n 's/.*"quantizes_after_attention": \([0-9]*\).*/\1/p')
+
+  "$quench" explain --json "$model" > "$dir/remarks" 2> "$dir/err"
+  lines=$(wc -l < "$dir/remarks")
+  report "$name: one remark an attention and a quantize" \
+    "$([ "$lines" = $((attentions + quantizes)) ] || echo "$lines remarks, expected $attentions + $quantizes"; cat "$dir/err")"
+  case $name in
+  *int8*) report "$name: missed, since there is no kernel for INT8" "$(grep -v '"verdict": "missed".*"stage": "target", "code": "scheme"' "$dir/remarks")" ;;
+  *) report "$name: all fuse" "$(grep -v '"verdict": "fused"' "$dir/remarks")" ;;
+  esac
+  "$quench" verify "$model" --input "$name" --expect "$name" > "$dir/verdict" 2> "$dir/err" ||
+    echo "exit code $?" >> "$dir/err"
+  report "$name: verified" "$(grep BAD "$dir/verdict"; cat "$dir/err")"
+done
+echo "1..$number"
