@@ -19,7 +19,7 @@ static const struct {
   qn_tiles tiles;
 } TILES[] = {
   //                 bytes dim  mask   shared_sm    tile_q tile_kv warps stages
-  { QN_SCHEDULE_mma, 2,    64,  true,  0,          { 128,   32,     4,    2 } },
+  { QN_SCHEDULE_mma, 2,    64,  true,  0,          { 64,    64,     4,    2 } },
   { QN_SCHEDULE_mma, 2,    64,  false, 0,          { 128,   64,     4,    2 } },
   { QN_SCHEDULE_mma, 2,    128, true,  0,          { 64,    32,     4,    2 } },
   { QN_SCHEDULE_mma, 2,    128, false, 160 * KIB,  { 128,   32,     4,    2 } },

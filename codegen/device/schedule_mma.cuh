@@ -10,7 +10,7 @@ constexpr int ROW_BLOCKS = WARP_ROWS / 16;
 constexpr int K_STEPS = ROW_BYTES / 32; // products that one row of q and k takes
 constexpr int COLUMNS = HEAD_DIM / 8;   // accumulator blocks of one row block
 // q stays in registers where there is room, else it is read again for each kv tile.
-constexpr bool Q_IN_REGISTERS = ELEMENT_BYTES == 2 && ROW_BLOCKS * K_STEPS <= 8;
+constexpr bool Q_IN_REGISTERS = ELEMENT_BYTES == 2 && ROW_BLOCKS == 1;
 // One loop with bounds checks instead of two, where the checks are little beside the rest: half the code.
 constexpr bool EDGE_EVERYWHERE = ELEMENT_BYTES == 4 || MASK != MASK_NONE;
 
