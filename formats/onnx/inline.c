@@ -2,7 +2,7 @@
 // the body, so that matching sees it; every other call stays one node.
 #include "formats/onnx/onnx_priv.h"
 
-enum { DEPTH_MAX = 32, INLINED_MAX = 1 << 20 };
+enum { DEPTH_MAX = 32, INLINED_MAX = 1 << 17 };
 
 typedef enum hiding { UNKNOWN, LOOKING, NOTHING, HIDES } hiding;
 
@@ -117,7 +117,9 @@ static qn_status map_name(call *c, const char *body, char *text) {
 static char *fresh_name(call *c, const char *body) {
   qn_onnx_memory *memory = &c->in->model->memory;
   char *text = qn_onnx_printf(memory, "%s/%s", c->prefix, body);
-  while (text && qn_onnx_names_find(&c->in->names, text, strlen(text))) text = qn_onnx_printf(memory, "%s_", text);
+  // The count of inlined nodes grows from try to try and from call to call: few tries find a free name.
+  for (uint32_t suffix = c->in->inlined; text && qn_onnx_names_find(&c->in->names, text, strlen(text)); suffix++)
+    text = qn_onnx_printf(memory, "%s/%s_%u", c->prefix, body, suffix);
   if (!text || !qn_onnx_names_get(&c->in->names, c->in->model->context, text, strlen(text))) return NULL;
   return text;
 }

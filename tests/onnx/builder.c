@@ -67,7 +67,7 @@ pb_value_info *builder_info(builder *b, const char *name, int data_type, const c
   FOR_WORDS(b, dims, word) {
     Onnx__TensorShapeProto__Dimension *dim =
         NEW(b, Onnx__TensorShapeProto__Dimension, onnx__tensor_shape_proto__dimension__init);
-    if (*word == '-' || (*word >= '0' && *word <= '9')) {
+    if (*word && !word[strspn(word, "-0123456789")]) {
       dim->value_case = ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE;
       dim->dim_value = strtoll(word, NULL, 10);
     } else if (*word) {

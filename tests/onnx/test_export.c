@@ -10,7 +10,7 @@ enum { F32 = ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, INT64 = ONNX__TENSOR_PROTO__D
        E4M3 = ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT8E4M3FN };
 
 static char folder[64];
-static char path[128];
+static char path[160];
 
 static void make_folder(void) {
   strcpy(folder, "/tmp/qn-onnx-XXXXXX");
@@ -19,7 +19,7 @@ static void make_folder(void) {
 }
 
 static void remove_folder(void) {
-  char command[128];
+  char command[256];
   snprintf(command, sizeof command, "chmod 700 '%s'; rm -r '%s'", folder, folder);
   cr_assert_eq(system(command), 0);
 }
@@ -265,8 +265,9 @@ Test(onnx_export, shapes_that_serve_nothing_else_move_in, .init = make_folder, .
   for (int shared = 0; shared < 2; shared++) {
     builder b;
     build_layers(&b, 1);
-    // The merge's shape is computed: Concat(Shape(h0)[0:1], Constant).
-    builder_int(&b, builder_node(&b, "Shape", "h0", "batch"), "end", 1);
+    // The merge's shape is computed: Concat(Shape(ids)[0:1], Constant).
+    builder_input(&b, "ids", INT64, "B,T");
+    builder_int(&b, builder_node(&b, "Shape", "ids", "batch"), "end", 1);
     builder_ints(&b, builder_node(&b, "Constant", "", "rest"), "value_ints", 2, (const int64_t[]){ -1, 256 });
     builder_int(&b, builder_node(&b, "Concat", "batch,rest", "computed"), "axis", 0);
     for (size_t i = 0; i < 3; i++) { // in front of the others

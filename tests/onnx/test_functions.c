@@ -92,7 +92,7 @@ Test(onnx_functions, names_that_are_taken) {
   builder_node(&b, "local::F", "call/p", "out")->name = builder_text(&b, "call");
   builder_output(&b, "out", F32, NULL);
   qn_onnx_model *model = builder_read(&b);
-  cr_expect_neq(value_of(model->graph, "call/p_"), QN_NONE);
+  cr_expect_neq(value_of(model->graph, "call/p_1"), QN_NONE);
   qn_onnx_model_destroy(model);
   builder_done(&b);
 }

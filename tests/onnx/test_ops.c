@@ -40,6 +40,7 @@ static void check_sample(const sample *s) {
   builder_input(&b, "p", BOOL, "2,3,4");
   builder_input(&b, "i", INT64, "2,3,4");
   builder_input(&b, "shape", INT64, "2");
+  builder_input(&b, "pads", INT64, "6");
   builder_input(&b, "n", INT64, "");
   builder_input(&b, "w", FLOAT, "4");
   pb_node *node = builder_node(&b, s->op, s->inputs, "out");
@@ -85,7 +86,7 @@ Test(onnx_ops, every_plain_row_is_read) {
     { "Squeeze", "x,shape", 13, QN_OP_squeeze }, { "Sub", "x,y", 13, QN_OP_sub }, { "Sum", "x,y", 13, QN_OP_add },
     { "Swish", "x", 24, QN_OP_swish }, { "Tanh", "x", 13, QN_OP_tanh }, { "Transpose", "x", 13, QN_OP_transpose },
     { "Trilu", "x", 14, QN_OP_trilu }, { "Unsqueeze", "x,shape", 13, QN_OP_unsqueeze }, { "Where", "p,x,y", 13, QN_OP_where },
-    { "Xor", "p,p", 13, QN_OP_xor }, { "Expand", "x,shape", 13, QN_OP_expand }, { "Pad", "x,shape", 13, QN_OP_pad },
+    { "Xor", "p,p", 13, QN_OP_xor }, { "Expand", "x,shape", 13, QN_OP_expand }, { "Pad", "x,pads", 13, QN_OP_pad },
     // Other versions, other meanings: left alone.
     { "Gelu", "x", 19, QN_OP_extern }, { "RMSNormalization", "x,w", 22, QN_OP_extern }, { "Mod", "i,i", 28, QN_OP_extern },
     { "Softmax", "x", 12, QN_OP_extern }, { "NoSuchOperation", "x", 13, QN_OP_extern }, { "com.acme::Add", "x,y", 13, QN_OP_extern },
