@@ -121,6 +121,10 @@ static qn_status share(qn_onnx_exporter *ex, const qn_onnx_fusion *fusion, pb_fu
   return QN_OK;
 }
 
+// The attribute `output` is called `output_scheme` in the file: onnx's own evaluator has the plain word for a
+// property of its nodes and fails on it.
+static const char *file_name(const qn_attr_info *info) { return info->kind == QN_ATTR_SCHEME ? "output_scheme" : info->name; }
+
 // --- the call ----------------------------------------------------------------------------------------------
 
 static pb_attr *add_attr(qn_onnx_exporter *ex, pb_node *call, const char *name, Onnx__AttributeProto__AttributeType type) {
@@ -150,7 +154,7 @@ static qn_status add_attention_attr(qn_onnx_exporter *ex, const qn_onnx_fusion *
   pb_attr *attr = NULL;
   switch (info->kind) {
   case QN_ATTR_FLOAT:
-    attr = add_attr(ex, call, info->name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOAT);
+    attr = add_attr(ex, call, file_name(info), ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOAT);
     if (!attr) return qn_fail_memory(ex->context);
     attr->has_f = 1;
     attr->f = (float)qn_node_get_float(ex->graph, fusion->attention, info->name);
@@ -158,15 +162,15 @@ static qn_status add_attention_attr(qn_onnx_exporter *ex, const qn_onnx_fusion *
   case QN_ATTR_SCHEME: {
     qn_scheme scheme = qn_node_get_scheme(ex->graph, fusion->attention, info->name);
     qn_scheme_format(&scheme, text);
-    return add_text(ex, call, info->name, text);
+    return add_text(ex, call, file_name(info), text);
   }
   case QN_ATTR_ENUM:
     qn_attr_format_choice(info, qn_node_get_int(ex->graph, fusion->attention, info->name), text);
-    return add_text(ex, call, info->name, text);
+    return add_text(ex, call, file_name(info), text);
   case QN_ATTR_DTYPE:
-    return add_text(ex, call, info->name, qn_dtype_name((qn_dtype)qn_node_get_int(ex->graph, fusion->attention, info->name)));
+    return add_text(ex, call, file_name(info), qn_dtype_name((qn_dtype)qn_node_get_int(ex->graph, fusion->attention, info->name)));
   default:
-    attr = add_attr(ex, call, info->name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT);
+    attr = add_attr(ex, call, file_name(info), ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT);
     if (!attr) return qn_fail_memory(ex->context);
     attr->has_i = 1;
     attr->i = qn_node_get_int(ex->graph, fusion->attention, info->name);
@@ -215,7 +219,7 @@ static qn_status list_attrs(qn_onnx_exporter *ex, pb_function *function) {
   function->attribute = qn_onnx_alloc(ex->memory, (QN_OP_ATTRS_MAX + 1) * sizeof *function->attribute);
   if (!function->attribute) return qn_fail_memory(ex->context);
   for (uint32_t i = 0; i < QN_OP_ATTRS_MAX && row->attrs[i].name; i++)
-    function->attribute[function->n_attribute++] = (char *)(uintptr_t)row->attrs[i].name;
+    function->attribute[function->n_attribute++] = (char *)(uintptr_t)file_name(&row->attrs[i]);
   function->attribute[function->n_attribute++] = (char *)(uintptr_t)graph;
   return QN_OK;
 }

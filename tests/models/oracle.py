@@ -14,7 +14,8 @@ def _standard(path: Path) -> Path | bytes:
     """What onnxruntime can run of a file with trt::QuantizeLinear and trt::DequantizeLinear: they are
     the standard operators under another domain, with element types in value_info that are not true."""
     model = onnx.load(path)
-    foreign = [node for node in model.graph.node if node.domain == "trt"]
+    bodies = [model.graph, *model.functions]
+    foreign = [node for body in bodies for node in body.node if node.domain == "trt"]
     if not foreign:
         return path
     for node in foreign:

@@ -198,7 +198,7 @@ Test(onnx_export, equal_layers_share_a_function, .init = make_folder, .fini = re
   cr_expect_str_eq(call->output[0], "y0");
   cr_expect_str_eq(call->name, "layer0/QuantizeLinear/quench");
   cr_expect_str_eq(call->metadata_props[0]->value, "layer0/QuantizeLinear");
-  cr_expect_str_eq(attr_text(call, "output"), "fp8_static");
+  cr_expect_str_eq(attr_text(call, "output_scheme"), "fp8_static");
   cr_expect_str_eq(attr_text(call, "out_layout"), "bsm");
   cr_expect_eq(function->n_attribute, call->n_attribute);
   onnx__model_proto__free_unpacked(written, NULL);
