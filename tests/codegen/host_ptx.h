@@ -25,7 +25,7 @@ struct host_range {
   u32 writable;
 };
 
-enum { HOST_STACK = 256 * 1024, HOST_THREADS = 256, HOST_SHARED = 232448, HOST_COPIES = 1024 };
+enum { HOST_STACK = 128 * 1024, HOST_THREADS = 256, HOST_SHARED = 232448, HOST_COPIES = 1024 };
 
 struct host_copy {
   u32 to;
@@ -37,7 +37,6 @@ struct host_thread {
   ucontext_t context; // for its first run
   jmp_buf jump;       // for all others
   bool started;
-  char *stack;
   host_copy copies[HOST_COPIES]; // under way
   int copy_count, group;
   const int *wait; // blocked while *wait == seen
@@ -70,6 +69,8 @@ static struct {
   alignas(128) u8 shared[HOST_SHARED];
   host_shadow shadow[HOST_SHARED / 4];
 } host;
+
+alignas(64) static char host_stacks[HOST_THREADS][HOST_STACK];
 
 #define HOST_FAIL(...)                                                                                           \
   do {                                                                                                           \
@@ -430,12 +431,11 @@ extern "C" const char *host_run(const void *params, u32 grid, u32 threads, u32 s
     host.block_index = b;
     for (u32 i = 0; i < threads; i++) {
       host_thread &thread = host.threads[i];
-      if (thread.stack == NULL) thread.stack = (char *)malloc(HOST_STACK);
       thread.copy_count = thread.group = 0;
       thread.wait = NULL;
       thread.done = thread.started = false;
       getcontext(&thread.context);
-      thread.context.uc_stack.ss_sp = thread.stack;
+      thread.context.uc_stack.ss_sp = host_stacks[i];
       thread.context.uc_stack.ss_size = HOST_STACK;
       thread.context.uc_link = NULL;
       makecontext(&thread.context, host_enter, 0);
