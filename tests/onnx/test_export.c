@@ -281,8 +281,8 @@ Test(onnx_export, shapes_that_serve_nothing_else_move_in, .init = make_folder, .
     qn_onnx_model *model = read_fused(&b);
     cr_assert_eq(qn_onnx_write_file(model, path), QN_OK, "%s", qn_context_get_error(b.context)->message);
     pb_model *written = decode_written(&b);
-    cr_expect_eq(count_ops(written->graph, "Concat"), shared);
-    cr_expect_eq(written->functions[0]->n_node, shared ? 4 : 7);
+    cr_expect_eq(count_ops(written->graph, "Concat"), (size_t)shared);
+    cr_expect_eq(written->functions[0]->n_node, shared ? 4u : 7u);
     onnx__model_proto__free_unpacked(written, NULL);
     qn_onnx_model_destroy(model);
     builder_done(&b);
