@@ -9,7 +9,7 @@ enum { NODES_PER_LAYER = 12, RUNS = 7 };
 
 static double now(void) {
   struct timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time); // one thread, nothing to wait for: a busy machine does not count
   return (double)time.tv_sec * 1e9 + (double)time.tv_nsec;
 }
 
