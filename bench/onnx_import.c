@@ -1,6 +1,7 @@
 // ONNX import: nanoseconds a node, the protobuf decoding and the building of the graph apart.
 //
-// The model is generated: decoder layers of plain nodes, as an exporter writes them, with names and module paths.
+// The model is generated: decoder layers of plain nodes, as an exporter writes them, with names and module
+// paths.
 #include "formats/onnx/onnx_priv.h"
 #include <stdlib.h>
 #include <time.h>
@@ -9,7 +10,8 @@ enum { NODES_PER_LAYER = 12, RUNS = 7 };
 
 static double now(void) {
   struct timespec time;
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time); // one thread, nothing to wait for: a busy machine does not count
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID,
+                &time); // one thread, nothing to wait for: a busy machine does not count
   return (double)time.tv_sec * 1e9 + (double)time.tv_nsec;
 }
 
@@ -18,8 +20,8 @@ static int compare(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-static pb_node *add_node(qn_onnx_memory *memory, pb_graph *graph, const char *op, const char *a, const char *b, const char *out,
-                         uint32_t layer, bool metadata) {
+static pb_node *add_node(qn_onnx_memory *memory, pb_graph *graph, const char *op, const char *a, const char *b,
+                         const char *out, uint32_t layer, bool metadata) {
   pb_node *node = qn_onnx_alloc(memory, sizeof *node);
   onnx__node_proto__init(node);
   node->op_type = qn_onnx_printf(memory, "%s", op);
@@ -30,13 +32,15 @@ static pb_node *add_node(qn_onnx_memory *memory, pb_graph *graph, const char *op
   node->output = qn_onnx_alloc(memory, sizeof *node->output);
   node->output[node->n_output++] = qn_onnx_printf(memory, "%s", out);
   if (metadata) {
-    static const char *const keys[] = { "namespace", "pkg.torch.onnx.class_hierarchy", "pkg.torch.onnx.fx_node", "pkg.torch.onnx.name_scopes" };
+    static const char *const keys[] = { "namespace", "pkg.torch.onnx.class_hierarchy", "pkg.torch.onnx.fx_node",
+                                        "pkg.torch.onnx.name_scopes" };
     node->metadata_props = qn_onnx_alloc(memory, QN_COUNT(keys) * sizeof *node->metadata_props);
     for (size_t i = 0; i < QN_COUNT(keys); i++) {
       pb_entry *entry = qn_onnx_alloc(memory, sizeof *entry);
       onnx__string_string_entry_proto__init(entry);
       entry->key = qn_onnx_printf(memory, "%s", keys[i]);
-      entry->value = qn_onnx_printf(memory, "['', 'model', 'model.layers.%u', 'model.layers.%u.self_attn', '%s']", layer, layer, op);
+      entry->value = qn_onnx_printf(
+          memory, "['', 'model', 'model.layers.%u', 'model.layers.%u.self_attn', '%s']", layer, layer, op);
       node->metadata_props[node->n_metadata_props++] = entry;
     }
   }
@@ -71,8 +75,10 @@ static pb_value_info *make_info(qn_onnx_memory *memory, const char *name) {
 
 // `layers` layers of square matrices; returns the encoded model.
 static uint8_t *make_model(qn_onnx_memory *memory, uint32_t layers, bool metadata, size_t *out_length) {
-  static const char *const ops[NODES_PER_LAYER] = { "MatMul", "MatMul", "MatMul", "Transpose", "MatMul", "Mul",
-                                                    "Add",    "Softmax", "MatMul", "Transpose", "Relu", "Add" };
+  static const char *const ops[NODES_PER_LAYER] = {
+    "MatMul", "MatMul",  "MatMul", "Transpose", "MatMul", "Mul",
+    "Add",    "Softmax", "MatMul", "Transpose", "Relu",   "Add"
+  };
   pb_model model = ONNX__MODEL_PROTO__INIT;
   pb_graph graph = ONNX__GRAPH_PROTO__INIT;
   pb_opset opset = ONNX__OPERATOR_SET_ID_PROTO__INIT, *opsets[] = { &opset };
@@ -133,8 +139,8 @@ static int run(uint32_t layers, bool metadata) {
   qsort(decode, RUNS, sizeof *decode, compare);
   qsort(build, RUNS, sizeof *build, compare);
   printf("%9u nodes, %-8s  decode %7.0f  scan %6.0f  build %6.0f  beyond decoding %6.0f   ns a node\n", nodes,
-         metadata ? "metadata" : "plain", decode[RUNS / 2] / nodes, scan[RUNS / 2] / nodes, build[RUNS / 2] / nodes,
-         (scan[RUNS / 2] + build[RUNS / 2]) / nodes);
+         metadata ? "metadata" : "plain", decode[RUNS / 2] / nodes, scan[RUNS / 2] / nodes,
+         build[RUNS / 2] / nodes, (scan[RUNS / 2] + build[RUNS / 2]) / nodes);
   qn_onnx_memory_free(&memory);
   qn_context_destroy(context);
   return 0;

@@ -4,8 +4,8 @@
 
 enum { Q, K, V, MASK, PAST_KEY, PAST_VALUE, LENGTHS };
 
-// Rank 3 is [batch, sequence, heads * head_dim]; rank 4 has the heads in front of the sequence. Where nothing is
-// known of q, the head counts tell: only rank 3 needs them.
+// Rank 3 is [batch, sequence, heads * head_dim]; rank 4 has the heads in front of the sequence. Where nothing
+// is known of q, the head counts tell: only rank 3 needs them.
 static bool is_3d(const qn_onnx_importer *im) {
   int32_t rank = qn_onnx_operand_type(im, Q).rank;
   return rank == QN_RANK_UNKNOWN ? qn_onnx_find_attr(im->item->node, "q_num_heads") != NULL : rank == 3;
@@ -22,7 +22,8 @@ static const char *find_alignment(const qn_onnx_importer *im, bool *out_read) {
   if (!qn_onnx_get_operand(im, PAST_KEY)) return qn_onnx_get_operand(im, LENGTHS) ? "bottom_right" : "top_left";
   // The end of past and new keys is where the queries end only if there are as many of one as of the other.
   int64_t queries = 0, keys = 0;
-  bool known = qn_dim_is_const(im->graph, sequence_of(im, Q), &queries) && qn_dim_is_const(im->graph, sequence_of(im, K), &keys);
+  bool known = qn_dim_is_const(im->graph, sequence_of(im, Q), &queries) &&
+               qn_dim_is_const(im->graph, sequence_of(im, K), &keys);
   if (known && queries != keys) *out_read = false;
   return "bottom_right";
 }
@@ -36,7 +37,8 @@ qn_status qn_onnx_special_attention(qn_onnx_importer *im, bool *out_read) {
     return qn_onnx_fail_node(im->model, QN_INVALID, node, "q has rank %d; Attention takes 3 or 4", rank);
   if (is_3d(im)) {
     if (!qn_onnx_find_attr(node, "q_num_heads") || !qn_onnx_find_attr(node, "kv_num_heads"))
-      return qn_onnx_fail_node(im->model, QN_INVALID, node, "q has rank 3, and q_num_heads or kv_num_heads is missing");
+      return qn_onnx_fail_node(im->model, QN_INVALID, node,
+                               "q has rank 3, and q_num_heads or kv_num_heads is missing");
     qn_onnx_set_text(im, "q_layout", "bsm");
     qn_onnx_set_text(im, "k_layout", "bsm");
     qn_onnx_set_text(im, "v_layout", "bsm");

@@ -20,7 +20,10 @@ static bool find_word(const char *words, const char *name, word *out_word) {
     if (own == name_length && strncmp(start, name, own) == 0) {
       char mark = start[own];
       bool plain = mark == ' ' || mark == 0;
-      *out_word = (word){ .kind = ignored ? '-' : plain || mark == '=' ? 0 : mark, .text = plain ? start : start + own + 1 };
+      *out_word = (word){ .kind = ignored                ? '-'
+                                  : plain || mark == '=' ? 0
+                                                         : mark,
+                          .text = plain ? start : start + own + 1 };
       out_word->length = plain ? own : (size_t)(words + length - out_word->text);
       return true;
     }
@@ -74,7 +77,9 @@ static bool carry(qn_onnx_importer *im, const pb_attr *attr, const word *w) {
 
 // An attribute that later versions made an operand. Lists are s64[n]; a number has the type of operand 0.
 static qn_status add_operand(qn_onnx_importer *im, const pb_attr *attr, const word *w, bool *out_read) {
-  qn_tensor tensor = { .dtype = QN_S64, .rank = 1, .dims = { (int64_t)attr->n_ints }, .data = attr->ints, .bytes = 8 * attr->n_ints };
+  qn_tensor tensor = {
+    .dtype = QN_S64, .rank = 1, .dims = { (int64_t)attr->n_ints }, .data = attr->ints, .bytes = 8 * attr->n_ints
+  };
   if (attr->has_f) {
     *out_read = qn_onnx_operand_type(im, 0).dtype == QN_F32;
     tensor = (qn_tensor){ .dtype = QN_F32, .data = &attr->f, .bytes = 4 };
@@ -88,10 +93,12 @@ static qn_status add_operand(qn_onnx_importer *im, const pb_attr *attr, const wo
 qn_status qn_onnx_map_attrs(qn_onnx_importer *im, const char *words, bool *out_read) {
   const pb_node *node = im->item->node;
   *out_read = node->n_attribute <= QN_OP_ATTRS_MAX;
-  for (size_t i = 0; i < node->n_attribute && *out_read; i++) { // nothing is made for a node that is then left alone
+  for (size_t i = 0; i < node->n_attribute && *out_read;
+       i++) { // nothing is made for a node that is then left alone
     const pb_attr *attr = node->attribute[i];
     if (qn_onnx_find_attr(node, qn_onnx_text(attr->name)) != attr)
-      return qn_onnx_fail_node(im->model, QN_INVALID, node, "its attribute '%s' occurs twice", qn_onnx_text(attr->name));
+      return qn_onnx_fail_node(im->model, QN_INVALID, node, "its attribute '%s' occurs twice",
+                               qn_onnx_text(attr->name));
     word w;
     if (!find_word(words, qn_onnx_text(attr->name), &w) || (attr->ref_attr_name && *attr->ref_attr_name) ||
         (w.kind == ':' && !meets_demand(attr, &w))) {

@@ -17,9 +17,13 @@ static qn_status read_value(qn_onnx_importer *im, bool *out_read) {
   }
   bool list = attr->name[strlen(attr->name) - 1] == 's';
   if (qn_onnx_same(attr->name, "value_int") || qn_onnx_same(attr->name, "value_ints"))
-    im->tensor = (qn_tensor){ .dtype = QN_S64, .data = list ? attr->ints : &attr->i, .bytes = 8 * (list ? attr->n_ints : 1) };
+    im->tensor = (qn_tensor){ .dtype = QN_S64,
+                              .data = list ? attr->ints : &attr->i,
+                              .bytes = 8 * (list ? attr->n_ints : 1) };
   else
-    im->tensor = (qn_tensor){ .dtype = QN_F32, .data = list ? attr->floats : &attr->f, .bytes = 4 * (list ? attr->n_floats : 1) };
+    im->tensor = (qn_tensor){ .dtype = QN_F32,
+                              .data = list ? attr->floats : &attr->f,
+                              .bytes = 4 * (list ? attr->n_floats : 1) };
   im->tensor.rank = list;
   if (list) im->tensor.dims[0] = (int64_t)(im->tensor.dtype == QN_S64 ? attr->n_ints : attr->n_floats);
   return QN_OK;

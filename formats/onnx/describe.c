@@ -29,12 +29,14 @@ static qn_type copy_type(description *d, qn_type type) {
   qn_dim dims[QN_RANK_MAX];
   for (int32_t i = 0; i < info.rank; i++) {
     int64_t value = 0;
-    dims[i] = qn_dim_is_const(d->ex->graph, info.dims[i], &value) ? qn_dim_const(d->graph, value) : qn_dim_fresh(d->graph);
+    dims[i] = qn_dim_is_const(d->ex->graph, info.dims[i], &value) ? qn_dim_const(d->graph, value)
+                                                                  : qn_dim_fresh(d->graph);
   }
   return qn_type_get(d->graph, info.dtype, info.rank, dims);
 }
 
-static qn_status copy_attrs(description *d, qn_node from, qn_attr *attrs, qn_scheme *scheme, uint32_t *out_count) {
+static qn_status copy_attrs(description *d, qn_node from, qn_attr *attrs, qn_scheme *scheme,
+                            uint32_t *out_count) {
   const qn_graph *graph = d->ex->graph;
   const qn_op_info *row = qn_op_get_info(qn_node_get_op(graph, from));
   for (uint32_t i = 0; i < QN_OP_ATTRS_MAX && row->attrs[i].name; i++) {
@@ -68,22 +70,27 @@ static qn_status copy_value(description *d, qn_value value) {
   if (value == QN_NONE || find(d, value)) return QN_OK;
   const qn_graph *graph = d->ex->graph;
   qn_node from = qn_value_get_node(graph, value);
-  uint32_t operand_count = qn_node_get_operand_count(graph, from), result_count = qn_node_get_result_count(graph, from);
+  uint32_t operand_count = qn_node_get_operand_count(graph, from),
+           result_count = qn_node_get_result_count(graph, from);
   for (uint32_t i = 0; i < operand_count; i++) QN_TRY(copy_value(d, qn_node_get_operand(graph, from, i)));
   qn_attr attrs[QN_OP_ATTRS_MAX];
   qn_scheme scheme;
   uint32_t attr_count = 0;
   QN_TRY(copy_attrs(d, from, attrs, &scheme, &attr_count));
-  uint32_t *values = qn_onnx_alloc(d->ex->memory, ((size_t)operand_count + 2 * (size_t)result_count) * sizeof *values);
+  uint32_t *values =
+      qn_onnx_alloc(d->ex->memory, ((size_t)operand_count + 2 * (size_t)result_count) * sizeof *values);
   if (!values) return qn_fail_memory(d->ex->context);
   uint32_t *types = values + operand_count, *results = types + result_count;
   for (uint32_t i = 0; i < operand_count; i++) values[i] = find(d, qn_node_get_operand(graph, from, i));
-  for (uint32_t i = 0; i < result_count; i++) types[i] = copy_type(d, qn_value_get_type(graph, qn_node_get_result(graph, from, i)));
+  for (uint32_t i = 0; i < result_count; i++)
+    types[i] = copy_type(d, qn_value_get_type(graph, qn_node_get_result(graph, from, i)));
   QN_TRY(qn_graph_add(d->graph,
-                      qn_node_params(.op = qn_node_get_op(graph, from), .operands = values, .operand_count = operand_count,
-                                     .attrs = attrs, .attr_count = attr_count, .result_count = result_count, .types = types),
+                      qn_node_params(.op = qn_node_get_op(graph, from), .operands = values,
+                                     .operand_count = operand_count, .attrs = attrs, .attr_count = attr_count,
+                                     .result_count = result_count, .types = types),
                       results));
-  for (uint32_t i = 0; i < result_count; i++) QN_TRY(remember(d, qn_node_get_result(graph, from, i), results[i]));
+  for (uint32_t i = 0; i < result_count; i++)
+    QN_TRY(remember(d, qn_node_get_result(graph, from, i), results[i]));
   return QN_OK;
 }
 
@@ -103,7 +110,8 @@ static qn_status describe(description *d, const qn_onnx_fusion *fusion, qn_buf *
     QN_TRY(qn_graph_add_output(d->graph, find(d, value), fusion->output_names[i]));
   }
   qn_writer writer = qn_buf_writer(buf);
-  return qn_graph_write_text(d->graph, &(qn_text_params){ .inline_limit = UINT32_MAX, .no_metadata = true }, &writer);
+  return qn_graph_write_text(d->graph, &(qn_text_params){ .inline_limit = UINT32_MAX, .no_metadata = true },
+                             &writer);
 }
 
 qn_status qn_onnx_describe_fusion(qn_onnx_exporter *ex, const qn_onnx_fusion *fusion, char **out_text) {

@@ -40,18 +40,21 @@ static qn_status find_fusions(qn_onnx_exporter *ex) {
 // Types of tensors that nothing makes any more go; what the file says about others stays, true or not.
 static bool still_there(const qn_onnx_exporter *ex, const char *text) {
   const qn_onnx_name *name = text ? qn_onnx_names_find(&ex->model->names, text, strlen(text)) : NULL;
-  return !name || name->maker != QN_ONNX_ITEM || ex->tensor_marks[name - ex->model->names.entries] & QN_ONNX_MADE;
+  return !name || name->maker != QN_ONNX_ITEM ||
+         ex->tensor_marks[name - ex->model->names.entries] & QN_ONNX_MADE;
 }
 
 static qn_status rewrite_graph(qn_onnx_exporter *ex, pb_graph *graph) {
   QN_TRY(qn_onnx_rewrite_nodes(ex, &graph->node, &graph->n_node));
   const pb_graph *old = ex->model->proto->graph;
   graph->value_info = qn_onnx_alloc(ex->memory, old->n_value_info * sizeof *graph->value_info);
-  graph->quantization_annotation = qn_onnx_alloc(ex->memory, old->n_quantization_annotation * sizeof *graph->quantization_annotation);
+  graph->quantization_annotation =
+      qn_onnx_alloc(ex->memory, old->n_quantization_annotation * sizeof *graph->quantization_annotation);
   if (!graph->value_info || !graph->quantization_annotation) return qn_fail_memory(ex->context);
   graph->n_value_info = graph->n_quantization_annotation = 0;
   for (size_t i = 0; i < old->n_value_info; i++) {
-    if (still_there(ex, old->value_info[i]->name)) graph->value_info[graph->n_value_info++] = old->value_info[i];
+    if (still_there(ex, old->value_info[i]->name))
+      graph->value_info[graph->n_value_info++] = old->value_info[i];
   }
   for (size_t i = 0; i < old->n_quantization_annotation; i++) {
     if (still_there(ex, old->quantization_annotation[i]->tensor_name))
@@ -84,7 +87,8 @@ static qn_status rewrite_model(qn_onnx_exporter *ex, pb_model *model, pb_graph *
   if (!ex->fusion_count) return QN_OK;
   QN_TRY(rewrite_graph(ex, graph));
   QN_TRY(add_domain(ex, model));
-  pb_function **functions = qn_onnx_alloc(ex->memory, (model->n_functions + ex->body_count) * sizeof *functions);
+  pb_function **functions =
+      qn_onnx_alloc(ex->memory, (model->n_functions + ex->body_count) * sizeof *functions);
   if (!functions) return qn_fail_memory(ex->context);
   if (model->n_functions) memcpy(functions, model->functions, model->n_functions * sizeof *functions);
   for (uint32_t i = 0; i < ex->body_count; i++) functions[model->n_functions++] = ex->bodies[i].function;

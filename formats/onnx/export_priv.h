@@ -15,11 +15,12 @@ typedef struct qn_onnx_list {
 // One fused attention of the graph and what stands for it in the file.
 typedef struct qn_onnx_fusion {
   qn_node attention;
-  qn_onnx_list inputs;  // tensors that the call takes: those of the fused node first, then what only the body reads
-  qn_onnx_list input_slots; // for each: the operand of the fused node that it leads to, or UINT32_MAX
-  qn_onnx_list outputs; // tensors that the call makes
+  qn_onnx_list
+      inputs; // tensors that the call takes: those of the fused node first, then what only the body reads
+  qn_onnx_list input_slots;  // for each: the operand of the fused node that it leads to, or UINT32_MAX
+  qn_onnx_list outputs;      // tensors that the call makes
   qn_onnx_list output_slots; // for each: the result of the fused node that it comes from
-  qn_onnx_list body;    // items, ascending
+  qn_onnx_list body;         // items, ascending
   const char **input_names, **output_names; // inside of the function
   pb_node *call;
 } qn_onnx_fusion;

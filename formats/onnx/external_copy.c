@@ -52,7 +52,8 @@ static qn_status copy_file(copier *c, const char *from_path, char *to_path) {
   fclose(from);
   if (!to) return status;
   if (fclose(to) != 0 && status == QN_OK) status = fail_io(c, to_path, "write the external data");
-  if (status == QN_OK && rename(temporary, to_path) != 0) status = fail_io(c, to_path, "rename the external data");
+  if (status == QN_OK && rename(temporary, to_path) != 0)
+    status = fail_io(c, to_path, "rename the external data");
   if (status != QN_OK) unlink(temporary);
   return status;
 }
@@ -60,13 +61,15 @@ static qn_status copy_file(copier *c, const char *from_path, char *to_path) {
 static qn_status copy_location(copier *c, const pb_tensor *tensor) {
   const uint8_t *data = NULL;
   uint64_t length = 0;
-  QN_TRY(qn_onnx_external_get(c->model, tensor, &data, &length)); // checks the path, and finds tensors of subgraphs too
+  QN_TRY(qn_onnx_external_get(c->model, tensor, &data,
+                              &length)); // checks the path, and finds tensors of subgraphs too
   const char *location = NULL;
   for (size_t i = 0; i < tensor->n_external_data; i++) {
     if (qn_onnx_same(tensor->external_data[i]->key, "location")) location = tensor->external_data[i]->value;
   }
   if (qn_onnx_names_find(&c->done, location, strlen(location))) return QN_OK;
-  if (!qn_onnx_names_get(&c->done, c->model->context, location, strlen(location))) return qn_fail_memory(c->model->context);
+  if (!qn_onnx_names_get(&c->done, c->model->context, location, strlen(location)))
+    return qn_fail_memory(c->model->context);
   const qn_onnx_mapping *mapping = c->model->mappings;
   while (strcmp(mapping->location, location) != 0) mapping = mapping->next;
   char *to = qn_onnx_printf(c->memory, "%s/%s", c->folder, location);
@@ -78,12 +81,14 @@ static qn_status visit(copier *c, const ProtobufCMessage *message) {
   const ProtobufCMessageDescriptor *descriptor = message->descriptor;
   if (descriptor == &onnx__tensor_proto__descriptor) {
     const pb_tensor *tensor = (const pb_tensor *)message;
-    return tensor->data_location == ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL ? copy_location(c, tensor) : QN_OK;
+    return tensor->data_location == ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL ? copy_location(c, tensor)
+                                                                                : QN_OK;
   }
   for (unsigned i = 0; i < descriptor->n_fields; i++) {
     const ProtobufCFieldDescriptor *field = &descriptor->fields[i];
     const char *base = (const char *)message;
-    if (field->type != PROTOBUF_C_TYPE_MESSAGE || (field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF)) continue; // types
+    if (field->type != PROTOBUF_C_TYPE_MESSAGE || (field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF))
+      continue; // types
     if (field->label == PROTOBUF_C_LABEL_REPEATED) {
       size_t count = *(const size_t *)(const void *)(base + field->quantifier_offset);
       ProtobufCMessage *const *list = *(ProtobufCMessage *const *const *)(const void *)(base + field->offset);
@@ -99,10 +104,12 @@ static qn_status visit(copier *c, const ProtobufCMessage *message) {
 qn_status qn_onnx_copy_external(qn_onnx_model *model, qn_onnx_memory *memory, const char *path) {
   if (!model->folder) return QN_OK; // read from memory without a folder: there is no external data
   const char *slash = strrchr(path, '/');
-  char *folder = slash ? qn_onnx_printf(memory, "%.*s", (int)(slash - path) + (slash == path), path) : qn_onnx_printf(memory, ".");
+  char *folder = slash ? qn_onnx_printf(memory, "%.*s", (int)(slash - path) + (slash == path), path)
+                       : qn_onnx_printf(memory, ".");
   if (!folder) return qn_fail_memory(model->context);
   char from[PATH_MAX], to[PATH_MAX];
-  if (!realpath(folder, to)) return qn_fail(model->context, QN_IO, path, "cannot open the folder: %s", strerror(errno));
+  if (!realpath(folder, to))
+    return qn_fail(model->context, QN_IO, path, "cannot open the folder: %s", strerror(errno));
   if (realpath(model->folder, from) && strcmp(from, to) == 0) return QN_OK;
   copier c = { .model = model, .memory = memory, .folder = folder };
   QN_TRY(qn_onnx_names_init(&c.done, model->context, 16));

@@ -1,11 +1,12 @@
-// The function that a fused node calls: the nodes that it replaces, under names of its own, so that equal bodies
-// of different layers are one function.
+// The function that a fused node calls: the nodes that it replaces, under names of its own, so that equal
+// bodies of different layers are one function.
 #include "formats/onnx/export_priv.h"
 
 // --- names -------------------------------------------------------------------------------------------------
 
 // "mask?" -> mask, mask_1, ... for the tensors that lead to one operand or come from one result.
-static char *slot_name(qn_onnx_exporter *ex, const char *const *words, const qn_onnx_list *slots, uint32_t index) {
+static char *slot_name(qn_onnx_exporter *ex, const char *const *words, const qn_onnx_list *slots,
+                       uint32_t index) {
   uint32_t slot = slots->at[index], before = 0;
   for (uint32_t i = 0; i < index; i++) before += slots->at[i] == slot;
   const char *word = slot == UINT32_MAX ? "side" : words[slot];
@@ -39,13 +40,15 @@ static uint32_t tensor_at(const qn_onnx_exporter *ex, const char *text) {
 static char **inner_names(qn_onnx_exporter *ex, char **names, size_t count) {
   char **texts = qn_onnx_alloc(ex->memory, count * sizeof *texts);
   for (size_t i = 0; texts && i < count; i++)
-    texts[i] = *names[i] ? (char *)(uintptr_t)ex->inner[tensor_at(ex, names[i])] : names[i]; // not written through
+    texts[i] =
+        *names[i] ? (char *)(uintptr_t)ex->inner[tensor_at(ex, names[i])] : names[i]; // not written through
   return texts;
 }
 
 static qn_status copy_body(qn_onnx_exporter *ex, const qn_onnx_fusion *fusion, pb_function *function) {
   for (uint32_t i = 0; i < fusion->inputs.count; i++) ex->inner[fusion->inputs.at[i]] = fusion->input_names[i];
-  for (uint32_t i = 0; i < fusion->outputs.count; i++) ex->inner[fusion->outputs.at[i]] = fusion->output_names[i];
+  for (uint32_t i = 0; i < fusion->outputs.count; i++)
+    ex->inner[fusion->outputs.at[i]] = fusion->output_names[i];
   for (uint32_t n = 0; n < fusion->body.count; n++) {
     const pb_node *node = ex->model->items[fusion->body.at[n]].node;
     pb_node *copy = qn_onnx_alloc(ex->memory, sizeof *copy);
@@ -123,11 +126,14 @@ static qn_status share(qn_onnx_exporter *ex, const qn_onnx_fusion *fusion, pb_fu
 
 // The attribute `output` is called `output_scheme` in the file: onnx's own evaluator has the plain word for a
 // property of its nodes and fails on it.
-static const char *file_name(const qn_attr_info *info) { return info->kind == QN_ATTR_SCHEME ? "output_scheme" : info->name; }
+static const char *file_name(const qn_attr_info *info) {
+  return info->kind == QN_ATTR_SCHEME ? "output_scheme" : info->name;
+}
 
 // --- the call ----------------------------------------------------------------------------------------------
 
-static pb_attr *add_attr(qn_onnx_exporter *ex, pb_node *call, const char *name, Onnx__AttributeProto__AttributeType type) {
+static pb_attr *add_attr(qn_onnx_exporter *ex, pb_node *call, const char *name,
+                         Onnx__AttributeProto__AttributeType type) {
   pb_attr *attr = qn_onnx_alloc(ex->memory, sizeof *attr);
   if (!attr) return NULL;
   onnx__attribute_proto__init(attr);
@@ -149,7 +155,8 @@ static qn_status add_text(qn_onnx_exporter *ex, pb_node *call, const char *name,
 }
 
 // Every attribute of the fused node, the ones with their default too: all calls have the same set.
-static qn_status add_attention_attr(qn_onnx_exporter *ex, const qn_onnx_fusion *fusion, const qn_attr_info *info, pb_node *call) {
+static qn_status add_attention_attr(qn_onnx_exporter *ex, const qn_onnx_fusion *fusion,
+                                    const qn_attr_info *info, pb_node *call) {
   char text[QN_SCHEME_TEXT_MAX];
   pb_attr *attr = NULL;
   switch (info->kind) {
@@ -168,7 +175,8 @@ static qn_status add_attention_attr(qn_onnx_exporter *ex, const qn_onnx_fusion *
     qn_attr_format_choice(info, qn_node_get_int(ex->graph, fusion->attention, info->name), text);
     return add_text(ex, call, file_name(info), text);
   case QN_ATTR_DTYPE:
-    return add_text(ex, call, file_name(info), qn_dtype_name((qn_dtype)qn_node_get_int(ex->graph, fusion->attention, info->name)));
+    return add_text(ex, call, file_name(info),
+                    qn_dtype_name((qn_dtype)qn_node_get_int(ex->graph, fusion->attention, info->name)));
   default:
     attr = add_attr(ex, call, file_name(info), ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT);
     if (!attr) return qn_fail_memory(ex->context);
@@ -199,7 +207,8 @@ static qn_status make_call(qn_onnx_exporter *ex, qn_onnx_fusion *fusion, const p
   call->attribute = qn_onnx_alloc(ex->memory, (QN_OP_ATTRS_MAX + 1) * sizeof *call->attribute);
   // The node that made the output lends its name, and the metadata that tells the layer.
   const pb_node *maker = ex->model->items[ex->model->names.entries[fusion->outputs.at[0]].item].node;
-  call->name = qn_onnx_printf(ex->memory, "%s/quench", maker->name && *maker->name ? maker->name : call->output[0]);
+  call->name =
+      qn_onnx_printf(ex->memory, "%s/quench", maker->name && *maker->name ? maker->name : call->output[0]);
   if (!call->input || !call->output || !call->attribute || !call->name) return qn_fail_memory(ex->context);
   call->n_metadata_props = maker->n_metadata_props;
   call->metadata_props = maker->metadata_props;

@@ -1,27 +1,32 @@
 // Which piece of the file one fused attention stands for.
 //
-// Passes keep the names of the values that they replace, so the fused node's surroundings lead back to tensors of
-// the file: its inputs and outputs there. The piece is every node on a way from those inputs to those outputs,
-// and what serves nothing but these nodes (the shapes that a reshape was told, for one).
+// Passes keep the names of the values that they replace, so the fused node's surroundings lead back to tensors
+// of the file: its inputs and outputs there. The piece is every node on a way from those inputs to those
+// outputs, and what serves nothing but these nodes (the shapes that a reshape was told, for one).
 #include "formats/onnx/export_priv.h"
 
-enum { BACKWARD = 1, INSIDE = 2 };       // of items
-enum { TERMINAL = 1, SEEN = 2 };         // of tensors
-enum { CHAIN_MAX = 64 };                 // nodes that passes put between the fused node and a tensor of the file
+enum { BACKWARD = 1, INSIDE = 2 }; // of items
+enum { TERMINAL = 1, SEEN = 2 };   // of tensors
+enum { CHAIN_MAX = 64 };           // nodes that passes put between the fused node and a tensor of the file
 
 static qn_status fail(qn_onnx_exporter *ex, const qn_onnx_fusion *fusion, const char *what, const char *name) {
   qn_str label = qn_node_get_name(ex->graph, fusion->attention);
-  return qn_fail(ex->context, QN_UNSUPPORTED, ex->model->place, "the fused attention '%s' cannot be written back: %s '%s'",
-                 label.length ? label.text : qn_value_get_name(ex->graph, qn_node_get_result(ex->graph, fusion->attention, 0)).text,
-                 what, name);
+  return qn_fail(
+      ex->context, QN_UNSUPPORTED, ex->model->place, "the fused attention '%s' cannot be written back: %s '%s'",
+      label.length ? label.text
+                   : qn_value_get_name(ex->graph, qn_node_get_result(ex->graph, fusion->attention, 0)).text,
+      what, name);
 }
 
-static const char *name_of(const qn_onnx_exporter *ex, qn_onnx_tensor tensor) { return ex->model->names.entries[tensor].text; }
+static const char *name_of(const qn_onnx_exporter *ex, qn_onnx_tensor tensor) {
+  return ex->model->names.entries[tensor].text;
+}
 
 // --- the ends ----------------------------------------------------------------------------------------------
 
 // The tensors of the file that `value` is computed from by nodes that passes made.
-static qn_status find_inputs(qn_onnx_exporter *ex, qn_onnx_fusion *fusion, uint32_t slot, qn_value value, uint32_t depth) {
+static qn_status find_inputs(qn_onnx_exporter *ex, qn_onnx_fusion *fusion, uint32_t slot, qn_value value,
+                             uint32_t depth) {
   if (value == QN_NONE) return QN_OK;
   qn_onnx_tensor tensor = qn_onnx_tensor_of(ex, value);
   if (tensor != UINT32_MAX) {
@@ -31,14 +36,18 @@ static qn_status find_inputs(qn_onnx_exporter *ex, qn_onnx_fusion *fusion, uint3
     return qn_onnx_list_add(ex, &fusion->inputs, tensor);
   }
   qn_node node = qn_value_get_node(ex->graph, value);
-  if (depth == CHAIN_MAX) return fail(ex, fusion, "too long a way to the file from", qn_op_get_info(qn_node_get_op(ex->graph, node))->name);
+  if (depth == CHAIN_MAX)
+    return fail(ex, fusion, "too long a way to the file from",
+                qn_op_get_info(qn_node_get_op(ex->graph, node))->name);
   for (uint32_t i = 0; i < qn_node_get_operand_count(ex->graph, node); i++)
     QN_TRY(find_inputs(ex, fusion, slot, qn_node_get_operand(ex->graph, node, i), depth + 1));
   return QN_OK;
 }
 
-// The tensors of the file that are computed from `value` by nodes that passes made, and those nodes' other inputs.
-static qn_status find_outputs(qn_onnx_exporter *ex, qn_onnx_fusion *fusion, uint32_t slot, qn_value value, uint32_t depth) {
+// The tensors of the file that are computed from `value` by nodes that passes made, and those nodes' other
+// inputs.
+static qn_status find_outputs(qn_onnx_exporter *ex, qn_onnx_fusion *fusion, uint32_t slot, qn_value value,
+                              uint32_t depth) {
   qn_onnx_tensor tensor = qn_onnx_tensor_of(ex, value);
   if (tensor != UINT32_MAX) {
     if (qn_onnx_list_has(&fusion->outputs, tensor)) return QN_OK;
@@ -47,7 +56,9 @@ static qn_status find_outputs(qn_onnx_exporter *ex, qn_onnx_fusion *fusion, uint
   }
   for (qn_use use = qn_value_get_first_use(ex->graph, value); use; use = qn_use_get_next(ex->graph, use)) {
     qn_node user = qn_use_get_user(ex->graph, use);
-    if (depth == CHAIN_MAX) return fail(ex, fusion, "too long a way to the file from", qn_op_get_info(qn_node_get_op(ex->graph, user))->name);
+    if (depth == CHAIN_MAX)
+      return fail(ex, fusion, "too long a way to the file from",
+                  qn_op_get_info(qn_node_get_op(ex->graph, user))->name);
     for (uint32_t i = 0; i < qn_node_get_operand_count(ex->graph, user); i++) {
       qn_value other = qn_node_get_operand(ex->graph, user, i);
       if (other != value) QN_TRY(find_inputs(ex, fusion, UINT32_MAX, other, depth + 1));
@@ -68,7 +79,8 @@ static qn_onnx_tensor result_of(const qn_onnx_exporter *ex, const pb_node *node,
 
 static qn_status push_maker(qn_onnx_exporter *ex, qn_onnx_tensor tensor) {
   const qn_onnx_name *name = &ex->model->names.entries[tensor];
-  if (name->maker != QN_ONNX_ITEM || (ex->tensor_marks[tensor] & TERMINAL) || ex->item_marks[name->item]) return QN_OK;
+  if (name->maker != QN_ONNX_ITEM || (ex->tensor_marks[tensor] & TERMINAL) || ex->item_marks[name->item])
+    return QN_OK;
   ex->item_marks[name->item] = BACKWARD;
   return qn_onnx_list_add(ex, &ex->stack, name->item);
 }
@@ -79,7 +91,8 @@ static qn_status mark_backward(qn_onnx_exporter *ex, const qn_onnx_fusion *fusio
   for (uint32_t i = 0; i < fusion->outputs.count; i++) QN_TRY(push_maker(ex, fusion->outputs.at[i]));
   while (ex->stack.count) {
     uint32_t item = ex->stack.at[--ex->stack.count];
-    for (uint32_t r = ex->read_start[item]; r < ex->read_start[item + 1]; r++) QN_TRY(push_maker(ex, ex->reads.at[r]));
+    for (uint32_t r = ex->read_start[item]; r < ex->read_start[item + 1]; r++)
+      QN_TRY(push_maker(ex, ex->reads.at[r]));
   }
   return QN_OK;
 }
@@ -132,7 +145,8 @@ static void mark_helpers(qn_onnx_exporter *ex) {
 static bool is_read_inside(const qn_onnx_exporter *ex, const pb_node *node) {
   for (size_t o = 0; o < node->n_output; o++) {
     qn_onnx_tensor tensor = result_of(ex, node, o);
-    for (uint32_t u = tensor == UINT32_MAX ? 0 : ex->user_start[tensor]; tensor != UINT32_MAX && u < ex->user_start[tensor + 1]; u++) {
+    for (uint32_t u = tensor == UINT32_MAX ? 0 : ex->user_start[tensor];
+         tensor != UINT32_MAX && u < ex->user_start[tensor + 1]; u++) {
       if (ex->item_marks[ex->users[u]] & INSIDE) return true;
     }
   }
@@ -148,7 +162,9 @@ static qn_status collect(qn_onnx_exporter *ex, qn_onnx_fusion *fusion) {
       ex->item_marks[item] = 0;
       continue;
     }
-    if (!is_pure(ex, node)) return fail(ex, fusion, "among the nodes that it replaces is one with effects,", qn_onnx_text(node->op_type));
+    if (!is_pure(ex, node))
+      return fail(ex, fusion, "among the nodes that it replaces is one with effects,",
+                  qn_onnx_text(node->op_type));
     for (size_t o = 0; o < node->n_output; o++) {
       qn_onnx_tensor tensor = result_of(ex, node, o);
       if (tensor != UINT32_MAX && (ex->tensor_marks[tensor] & TERMINAL))
@@ -168,7 +184,9 @@ static qn_status collect(qn_onnx_exporter *ex, qn_onnx_fusion *fusion) {
     for (uint32_t r = ex->read_start[item]; r < ex->read_start[item + 1]; r++) {
       qn_onnx_tensor tensor = ex->reads.at[r];
       const qn_onnx_name *name = &model->names.entries[tensor];
-      if ((ex->tensor_marks[tensor] & SEEN) || (name->maker == QN_ONNX_ITEM && (ex->item_marks[name->item] & INSIDE))) continue;
+      if ((ex->tensor_marks[tensor] & SEEN) ||
+          (name->maker == QN_ONNX_ITEM && (ex->item_marks[name->item] & INSIDE)))
+        continue;
       ex->tensor_marks[tensor] |= SEEN;
       QN_TRY(qn_onnx_list_add(ex, &fusion->input_slots, UINT32_MAX));
       QN_TRY(qn_onnx_list_add(ex, &fusion->inputs, tensor));
@@ -188,7 +206,8 @@ qn_status qn_onnx_find_fusion(qn_onnx_exporter *ex, qn_onnx_fusion *fusion) {
     if (i == 0 || qn_value_get_first_use(ex->graph, result) || qn_value_is_output(ex->graph, result))
       QN_TRY(find_outputs(ex, fusion, i, result, 0));
   }
-  if (!fusion->outputs.count) return fail(ex, fusion, "its result has no name of the file; its operation is", "attention");
+  if (!fusion->outputs.count)
+    return fail(ex, fusion, "its result has no name of the file; its operation is", "attention");
   QN_TRY(mark_backward(ex, fusion));
   mark_inside(ex);
   mark_helpers(ex);

@@ -5,9 +5,11 @@ enum { OPSET_MAX = 28 }; // the newest published when this was written
 
 // --- names -------------------------------------------------------------------------------------------------
 
-static qn_status declare(qn_onnx_model *model, const char *text, qn_onnx_maker maker, uint32_t item, const pb_type *type) {
+static qn_status declare(qn_onnx_model *model, const char *text, qn_onnx_maker maker, uint32_t item,
+                         const pb_type *type) {
   size_t length = strlen(text);
-  if (length > INT32_MAX / 2) return qn_fail(model->context, QN_LIMIT, model->place, "a name of %zu bytes", length);
+  if (length > INT32_MAX / 2)
+    return qn_fail(model->context, QN_LIMIT, model->place, "a name of %zu bytes", length);
   qn_onnx_name *name = qn_onnx_names_get(&model->names, model->context, text, length);
   if (!name) return qn_fail_memory(model->context);
   if (type) name->type = type;
@@ -21,14 +23,17 @@ static qn_status declare(qn_onnx_model *model, const char *text, qn_onnx_maker m
 
 // An initializer that is a graph input too is a default that a caller may override, so it is an input here.
 // Before IR version 4 every initializer had to be listed so, and none was meant that way.
-static bool inputs_win(const qn_onnx_model *model) { return model->proto->ir_version >= 4; }
+static bool inputs_win(const qn_onnx_model *model) {
+  return model->proto->ir_version >= 4;
+}
 
 static qn_status declare_names(qn_onnx_model *model) {
   const pb_graph *graph = model->proto->graph;
   uint64_t expected = (uint64_t)model->item_count + graph->n_initializer + graph->n_input + graph->n_value_info;
   QN_TRY(qn_onnx_names_init(&model->names, model->context, (uint32_t)QN_MIN(expected, UINT32_MAX / 8)));
   for (size_t i = 0; i < graph->n_value_info; i++)
-    QN_TRY(declare(model, qn_onnx_text(graph->value_info[i]->name), QN_ONNX_UNMADE, 0, graph->value_info[i]->type));
+    QN_TRY(declare(model, qn_onnx_text(graph->value_info[i]->name), QN_ONNX_UNMADE, 0,
+                   graph->value_info[i]->type));
   for (size_t i = 0; i < graph->n_output; i++)
     QN_TRY(declare(model, qn_onnx_text(graph->output[i]->name), QN_ONNX_UNMADE, 0, graph->output[i]->type));
   for (size_t pass = 0; pass < 2; pass++) {
@@ -103,7 +108,8 @@ qn_type_info qn_onnx_operand_type(const qn_onnx_importer *im, uint32_t index) {
 qn_type_info qn_onnx_result_type(const qn_onnx_importer *im, uint32_t index) {
   const pb_node *node = im->item->node;
   if (index >= node->n_output) return unknown_type;
-  const qn_onnx_name *name = qn_onnx_names_find(&im->model->names, node->output[index], strlen(node->output[index]));
+  const qn_onnx_name *name =
+      qn_onnx_names_find(&im->model->names, node->output[index], strlen(node->output[index]));
   qn_type type = name ? qn_onnx_type(im->graph, name->type) : 0;
   return type ? qn_type_get_info(im->graph, type) : unknown_type;
 }
@@ -124,7 +130,8 @@ static qn_status fail_added(qn_onnx_importer *im, qn_status status) {
   return status == QN_OK ? QN_OK : qn_fail_within(im->context, status, "%s", im->model->place);
 }
 
-qn_status qn_onnx_add_const(qn_onnx_importer *im, const char *suffix, const qn_tensor *tensor, qn_value *out_value) {
+qn_status qn_onnx_add_const(qn_onnx_importer *im, const char *suffix, const qn_tensor *tensor,
+                            qn_value *out_value) {
   const pb_node *node = im->item->node;
   const char *name = qn_onnx_printf(im->memory, "%s.%s", node->n_output ? node->output[0] : "", suffix);
   if (!name) return qn_fail_memory(im->context);
@@ -145,13 +152,20 @@ qn_status qn_onnx_add_draft(qn_onnx_importer *im, const char *result) {
   bool trusted = im->op == QN_OP_extern || !*qn_onnx_domain(node->domain);
   for (uint32_t i = 0; i < count; i++) {
     const char *text = result ? result : node->output[i];
-    const qn_onnx_name *name = result || !*text || !trusted ? NULL : qn_onnx_names_find(&im->model->names, text, strlen(text));
+    const qn_onnx_name *name =
+        result || !*text || !trusted ? NULL : qn_onnx_names_find(&im->model->names, text, strlen(text));
     im->names[i] = *text ? text : NULL;
     im->types[i] = name ? qn_onnx_type(im->graph, name->type) : 0;
     im->results[i] = QN_NONE;
   }
-  qn_node_params params = { .op = im->op, .operands = im->operands, .operand_count = im->operand_count, .attrs = im->attrs,
-                            .attr_count = im->attr_count, .result_count = count, .types = im->types, .names = im->names };
+  qn_node_params params = { .op = im->op,
+                            .operands = im->operands,
+                            .operand_count = im->operand_count,
+                            .attrs = im->attrs,
+                            .attr_count = im->attr_count,
+                            .result_count = count,
+                            .types = im->types,
+                            .names = im->names };
   describe(im, &params);
   QN_TRY(fail_added(im, qn_graph_add(im->graph, &params, im->results)));
   for (uint32_t i = 0; !result && i < count; i++) {
@@ -169,9 +183,11 @@ static qn_status find_operand(qn_onnx_importer *im, const char *text, qn_value *
   if (*out_value) return QN_OK;
   if (!name || name->maker != QN_ONNX_ITEM)
     return qn_onnx_fail_node(im->model, QN_INVALID, im->item->node,
-                             "its input '%s' is made by no node, and is neither an input nor an initializer", text);
-  return qn_onnx_fail_node(im->model, QN_INVALID, im->item->node,
-                           "its input '%s' is made by this or a later node: the nodes are out of order or form a cycle", text);
+                             "its input '%s' is made by no node, and is neither an input nor an initializer",
+                             text);
+  return qn_onnx_fail_node(
+      im->model, QN_INVALID, im->item->node,
+      "its input '%s' is made by this or a later node: the nodes are out of order or form a cycle", text);
 }
 
 static qn_status draft_operands(qn_onnx_importer *im) {
@@ -217,7 +233,8 @@ static qn_status add_captures(qn_onnx_importer *im, const pb_graph *graph, uint3
     for (size_t i = 0; i < node->n_input; i++) QN_TRY(add_capture(im, node->input[i], own_operands));
     QN_TRY(add_node_captures(im, node, own_operands));
   }
-  for (size_t i = 0; i < graph->n_output; i++) QN_TRY(add_capture(im, qn_onnx_text(graph->output[i]->name), own_operands));
+  for (size_t i = 0; i < graph->n_output; i++)
+    QN_TRY(add_capture(im, qn_onnx_text(graph->output[i]->name), own_operands));
   return QN_OK;
 }
 
@@ -229,7 +246,8 @@ static qn_status add_extern(qn_onnx_importer *im) {
   QN_TRY(draft_operands(im));
   QN_TRY(add_node_captures(im, node, im->operand_count));
   const char *domain = qn_onnx_domain(node->domain);
-  const char *name = qn_onnx_printf(im->memory, "%s::%s", *domain ? domain : "ai.onnx", qn_onnx_text(node->op_type));
+  const char *name =
+      qn_onnx_printf(im->memory, "%s::%s", *domain ? domain : "ai.onnx", qn_onnx_text(node->op_type));
   if (!name) return qn_fail_memory(im->context);
   qn_onnx_set_text(im, "name", name);
   if (node->n_attribute || (node->overload && *node->overload)) {
@@ -239,7 +257,8 @@ static qn_status add_extern(qn_onnx_importer *im) {
     bare.attribute = node->attribute;
     size_t length = protobuf_c_message_get_packed_size(&bare.base);
     im->raw.length = 0;
-    while (im->raw.capacity <= length && im->raw.status == QN_OK) qn_buf_append(&im->raw, "\0\0\0\0\0\0\0\0", 8);
+    while (im->raw.capacity <= length && im->raw.status == QN_OK)
+      qn_buf_append(&im->raw, "\0\0\0\0\0\0\0\0", 8);
     if (im->raw.status != QN_OK) return qn_fail_memory(im->context);
     protobuf_c_message_pack(&bare.base, (uint8_t *)im->raw.text);
     im->attrs[im->attr_count++] = (qn_attr){ .name = "raw", .text = im->raw.text, .length = length };
@@ -289,11 +308,12 @@ static qn_status add_inputs(qn_onnx_importer *im) {
 static qn_status add_opaque(qn_onnx_importer *im, const char *text) {
   qn_onnx_name *name = qn_onnx_names_find(&im->model->names, text, strlen(text));
   // `raw` holds the name, so that no two of them are taken for the same.
-  const qn_attr attrs[] = { { .name = "name", .text = "ai.onnx::initializer" }, { .name = "raw", .text = text },
+  const qn_attr attrs[] = { { .name = "name", .text = "ai.onnx::initializer" },
+                            { .name = "raw", .text = text },
                             { .name = "pure", .i = 1 } };
   return qn_graph_add(im->graph,
-                      qn_node_params(.op = QN_OP_extern, .attrs = attrs, .attr_count = QN_COUNT(attrs), .result_count = 1,
-                                     .names = &text),
+                      qn_node_params(.op = QN_OP_extern, .attrs = attrs, .attr_count = QN_COUNT(attrs),
+                                     .result_count = 1, .names = &text),
                       &name->value);
 }
 
@@ -325,7 +345,8 @@ static qn_status add_outputs(qn_onnx_importer *im) {
     const char *text = qn_onnx_text(graph->output[i]->name);
     const qn_onnx_name *name = qn_onnx_names_find(&im->model->names, text, strlen(text));
     if (!name->value)
-      return qn_fail(im->context, QN_INVALID, im->model->place, "the graph output '%s' is made by no node", text);
+      return qn_fail(im->context, QN_INVALID, im->model->place, "the graph output '%s' is made by no node",
+                     text);
     QN_TRY(qn_graph_add_output(im->graph, name->value, text));
   }
   return QN_OK;
@@ -361,8 +382,13 @@ static qn_status build(qn_onnx_importer *im) {
 qn_status qn_onnx_build(qn_onnx_model *model) {
   qn_context *context = model->context;
   const char *slash = strrchr(model->place, '/');
-  qn_onnx_importer im = { .model = model, .context = context, .memory = &model->memory, .file = slash ? slash + 1 : model->place,
-                          .layer = QN_BUF(context), .location = QN_BUF(context), .raw = QN_BUF(context) };
+  qn_onnx_importer im = { .model = model,
+                          .context = context,
+                          .memory = &model->memory,
+                          .file = slash ? slash + 1 : model->place,
+                          .layer = QN_BUF(context),
+                          .location = QN_BUF(context),
+                          .raw = QN_BUF(context) };
   qn_status status = build(&im);
   qn_buf_free(&im.layer);
   qn_buf_free(&im.location);

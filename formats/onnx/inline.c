@@ -8,8 +8,8 @@ typedef enum hiding { UNKNOWN, LOOKING, NOTHING, HIDES } hiding;
 
 typedef struct inliner {
   qn_onnx_model *model;
-  uint8_t *hiding;      // for each function of the model
-  qn_onnx_names names;  // every tensor name of the main graph, to keep inlined ones apart
+  uint8_t *hiding;     // for each function of the model
+  qn_onnx_names names; // every tensor name of the main graph, to keep inlined ones apart
   uint32_t inlined;
 } inliner;
 
@@ -65,8 +65,9 @@ static bool can_inline(const inliner *in, const pb_function *function) {
 static qn_status find_hiding(inliner *in, const pb_function *function, uint32_t depth, bool *out_hides) {
   uint8_t *state = &in->hiding[index_of(in, function)];
   if (*state == LOOKING || depth > DEPTH_MAX)
-    return qn_fail(in->model->context, *state == LOOKING ? QN_INVALID : QN_LIMIT, in->model->place, "function '%s' %s",
-                   qn_onnx_text(function->name), *state == LOOKING ? "calls itself" : "is called through too many others");
+    return qn_fail(in->model->context, *state == LOOKING ? QN_INVALID : QN_LIMIT, in->model->place,
+                   "function '%s' %s", qn_onnx_text(function->name),
+                   *state == LOOKING ? "calls itself" : "is called through too many others");
   if (*state == UNKNOWN) {
     *state = LOOKING;
     bool hides = false;
@@ -96,8 +97,8 @@ typedef struct call {
   const pb_function *function;
   const pb_node *node;
   const char *prefix;
-  qn_onnx_names map;   // body name -> index in `texts`
-  char **texts;        // names in the main graph
+  qn_onnx_names map; // body name -> index in `texts`
+  char **texts;      // names in the main graph
   uint32_t text_count, text_capacity;
   uint32_t origin;
 } call;
@@ -118,7 +119,8 @@ static char *fresh_name(call *c, const char *body) {
   qn_onnx_memory *memory = &c->in->model->memory;
   char *text = qn_onnx_printf(memory, "%s/%s", c->prefix, body);
   // The count of inlined nodes grows from try to try and from call to call: few tries find a free name.
-  for (uint32_t suffix = c->in->inlined; text && qn_onnx_names_find(&c->in->names, text, strlen(text)); suffix++)
+  for (uint32_t suffix = c->in->inlined; text && qn_onnx_names_find(&c->in->names, text, strlen(text));
+       suffix++)
     text = qn_onnx_printf(memory, "%s/%s_%u", c->prefix, body, suffix);
   if (!text || !qn_onnx_names_get(&c->in->names, c->in->model->context, text, strlen(text))) return NULL;
   return text;
@@ -195,7 +197,8 @@ static qn_status add_body(call *c, uint32_t depth) {
   char empty[] = "";
   char *none = qn_onnx_printf(&model->memory, "%s", empty);
   if (function->n_input < c->node->n_input || function->n_output < c->node->n_output)
-    return qn_onnx_fail_node(model, QN_INVALID, c->node, "a call with %zu inputs and %zu outputs of a function with %zu and %zu",
+    return qn_onnx_fail_node(model, QN_INVALID, c->node,
+                             "a call with %zu inputs and %zu outputs of a function with %zu and %zu",
                              c->node->n_input, c->node->n_output, function->n_input, function->n_output);
   QN_TRY(qn_onnx_names_init(&c->map, model->context, (uint32_t)function->n_node));
   for (size_t i = 0; i < function->n_input; i++)
@@ -208,14 +211,16 @@ static qn_status add_body(call *c, uint32_t depth) {
   }
   for (size_t n = 0; n < function->n_node; n++) {
     if (++c->in->inlined > INLINED_MAX)
-      return qn_fail(model->context, QN_LIMIT, model->place, "inlining functions makes more than %d nodes", INLINED_MAX);
+      return qn_fail(model->context, QN_LIMIT, model->place, "inlining functions makes more than %d nodes",
+                     INLINED_MAX);
     pb_node *copy = qn_onnx_alloc(&model->memory, sizeof *copy);
     if (!copy) return qn_fail_memory(model->context);
     *copy = *function->node[n];
     QN_TRY(rename_all(c, copy->n_input, copy->input, &copy->input));
     QN_TRY(rename_all(c, copy->n_output, copy->output, &copy->output));
     QN_TRY(resolve_attrs(c, copy));
-    copy->name = qn_onnx_printf(&model->memory, "%s/%s", c->prefix, copy->name && *copy->name ? copy->name : copy->op_type);
+    copy->name = qn_onnx_printf(&model->memory, "%s/%s", c->prefix,
+                                copy->name && *copy->name ? copy->name : copy->op_type);
     if (!copy->name) return qn_fail_memory(model->context);
     QN_TRY(expand(c->in, copy, c->origin, depth));
   }
@@ -247,10 +252,10 @@ static qn_status collect_names(inliner *in) {
   const pb_graph *graph = in->model->proto->graph;
   qn_context *context = in->model->context;
   QN_TRY(qn_onnx_names_init(&in->names, context, (uint32_t)QN_MIN(graph->n_node, 1u << 28)));
-#define TAKE(list, member)                                                                                             \
-  for (size_t i = 0; i < graph->n_##list; i++) {                                                                       \
-    const char *text = qn_onnx_text(graph->list[i]->member);                                                           \
-    if (!qn_onnx_names_get(&in->names, context, text, strlen(text))) return qn_fail_memory(context);                   \
+#define TAKE(list, member)                                                                                     \
+  for (size_t i = 0; i < graph->n_##list; i++) {                                                               \
+    const char *text = qn_onnx_text(graph->list[i]->member);                                                   \
+    if (!qn_onnx_names_get(&in->names, context, text, strlen(text))) return qn_fail_memory(context);           \
   }
   TAKE(input, name)
   TAKE(initializer, name)

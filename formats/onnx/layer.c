@@ -30,7 +30,8 @@ static bool last_scope(const char *list, const char **out_text, size_t *out_leng
   return true;
 }
 
-// `: Model/model.layers.0: Block/softmax: aten.softmax`: slash-separated `name: class`, the last one the node itself.
+// `: Model/model.layers.0: Block/softmax: aten.softmax`: slash-separated `name: class`, the last one the node
+// itself.
 static bool last_namespace(const char *list, const char **out_text, size_t *out_length) {
   const char *end = strrchr(list, '/');
   if (!end) return false;

@@ -9,7 +9,8 @@ struct qn_onnx_big {
   struct qn_onnx_big *next, **link;
   size_t size;
 };
-// Arena memory is aligned to 16. A big block is handed out behind its header, 8 off: that is how they are told apart.
+// Arena memory is aligned to 16. A big block is handed out behind its header, 8 off: that is how they are told
+// apart.
 static_assert(sizeof(struct qn_onnx_big) == 24, "big blocks are 8 off from 16");
 
 static void *take(void *user, size_t size) {

@@ -10,38 +10,47 @@ static const char *copy_text(qn_onnx_model *model, const char *text, size_t leng
 
 static qn_status decode(qn_onnx_model *model, const void *data, size_t length) {
   if (length > SIZE_MAX_2G)
-    return qn_fail(model->context, QN_LIMIT, model->place, "a model of %zu bytes; protobuf ends at 2 GiB", length);
+    return qn_fail(model->context, QN_LIMIT, model->place, "a model of %zu bytes; protobuf ends at 2 GiB",
+                   length);
   if (!length) return qn_fail(model->context, QN_INVALID, model->place, "the file is empty");
   QN_TRY(qn_onnx_scan(model->context, model->place, data, length));
-  model->proto = (pb_model *)protobuf_c_message_unpack(&onnx__model_proto__descriptor, &model->memory.allocator, length, data);
+  model->proto = (pb_model *)protobuf_c_message_unpack(&onnx__model_proto__descriptor, &model->memory.allocator,
+                                                       length, data);
   if (model->memory.failed) return qn_fail_memory(model->context);
-  if (!model->proto) return qn_fail(model->context, QN_INVALID, model->place, "not an ONNX model: the protobuf cannot be decoded");
+  if (!model->proto)
+    return qn_fail(model->context, QN_INVALID, model->place,
+                   "not an ONNX model: the protobuf cannot be decoded");
   if (!model->proto->graph)
     return qn_fail(model->context, QN_INVALID, model->place, "not an ONNX model: it holds no graph");
   return QN_OK;
 }
 
-qn_status qn_onnx_decode(qn_context *context, const char *place, const void *data, size_t length, const char *folder,
-                         qn_onnx_model **out_model) {
+qn_status qn_onnx_decode(qn_context *context, const char *place, const void *data, size_t length,
+                         const char *folder, qn_onnx_model **out_model) {
   qn_onnx_model *model = qn_alloc_zero(context, sizeof *model);
   if (!model) return qn_fail_memory(context);
   model->context = context;
   qn_onnx_memory_init(&model->memory, context);
   model->place = copy_text(model, place ? place : "model", strlen(place ? place : "model"));
   model->folder = copy_text(model, folder, folder ? strlen(folder) : 0);
-  qn_status status = !model->place || (folder && !model->folder) ? qn_fail_memory(context) : decode(model, data, length);
-  if (status == QN_OK) *out_model = model;
-  else qn_onnx_model_destroy(model);
+  qn_status status =
+      !model->place || (folder && !model->folder) ? qn_fail_memory(context) : decode(model, data, length);
+  if (status == QN_OK)
+    *out_model = model;
+  else
+    qn_onnx_model_destroy(model);
   return status;
 }
 
-qn_status qn_onnx_read_memory(qn_context *context, const char *place, const void *data, size_t length, const char *folder,
-                              qn_onnx_model **out_model) {
+qn_status qn_onnx_read_memory(qn_context *context, const char *place, const void *data, size_t length,
+                              const char *folder, qn_onnx_model **out_model) {
   qn_onnx_model *model = NULL;
   QN_TRY(qn_onnx_decode(context, place, data, length, folder, &model));
   qn_status status = qn_onnx_build(model);
-  if (status == QN_OK) *out_model = model;
-  else qn_onnx_model_destroy(model);
+  if (status == QN_OK)
+    *out_model = model;
+  else
+    qn_onnx_model_destroy(model);
   return status;
 }
 
@@ -54,7 +63,8 @@ qn_status qn_onnx_read_file(qn_context *context, const char *path, qn_onnx_model
   qn_arena arena = QN_ARENA(context);
   char *folder = qn_arena_copy(&arena, slash ? path : ".", folder_length);
   // The decoded model holds copies of all it needs, so the file's bytes may go.
-  qn_status status = folder ? qn_onnx_read_memory(context, path, data, length, folder, out_model) : qn_fail_memory(context);
+  qn_status status =
+      folder ? qn_onnx_read_memory(context, path, data, length, folder, out_model) : qn_fail_memory(context);
   qn_arena_free(&arena);
   qn_free(context, data, length + 1);
   return status;
@@ -71,7 +81,9 @@ void qn_onnx_model_destroy(qn_onnx_model *model) {
   qn_free(context, model, sizeof *model);
 }
 
-qn_graph *qn_onnx_model_get_graph(qn_onnx_model *model) { return model->graph; }
+qn_graph *qn_onnx_model_get_graph(qn_onnx_model *model) {
+  return model->graph;
+}
 
 const char *qn_onnx_domain(const char *domain) {
   return !domain || strcmp(domain, "ai.onnx") == 0 ? "" : domain;
@@ -94,7 +106,8 @@ double qn_onnx_attr_float(const pb_node *node, const char *name, double otherwis
   return attr && attr->has_f ? (double)attr->f : otherwise;
 }
 
-qn_status qn_onnx_fail_node(qn_onnx_model *model, qn_status status, const pb_node *node, const char *format, ...) {
+qn_status qn_onnx_fail_node(qn_onnx_model *model, qn_status status, const pb_node *node, const char *format,
+                            ...) {
   char text[512];
   va_list args;
   va_start(args, format);
@@ -102,6 +115,7 @@ qn_status qn_onnx_fail_node(qn_onnx_model *model, qn_status status, const pb_nod
   va_end(args);
   bool named = node->name && *node->name;
   const char *what = named ? node->name : node->n_output ? node->output[0] : qn_onnx_text(node->op_type);
-  const char *place = qn_onnx_printf(&model->memory, "%s: %s '%s'", model->place, named ? "node" : "node that makes", what);
+  const char *place =
+      qn_onnx_printf(&model->memory, "%s: %s '%s'", model->place, named ? "node" : "node that makes", what);
   return qn_fail(model->context, status, place ? place : model->place, "%s", text);
 }

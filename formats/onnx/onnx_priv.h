@@ -46,10 +46,10 @@ typedef enum qn_onnx_maker { QN_ONNX_UNMADE, QN_ONNX_INPUT, QN_ONNX_INITIALIZER,
 typedef struct qn_onnx_name {
   const char *text;
   uint32_t length;
-  uint32_t item;          // its index, if an item makes it
-  qn_onnx_maker maker;    // UNMADE: only a type is declared
-  qn_value value;         // QN_NONE: not built yet
-  const pb_type *type;    // as declared, or NULL
+  uint32_t item;       // its index, if an item makes it
+  qn_onnx_maker maker; // UNMADE: only a type is declared
+  qn_value value;      // QN_NONE: not built yet
+  const pb_type *type; // as declared, or NULL
 } qn_onnx_name;
 
 typedef struct qn_onnx_names {
@@ -62,7 +62,8 @@ qn_status qn_onnx_names_init(qn_onnx_names *names, qn_context *context, uint32_t
 void qn_onnx_names_free(qn_onnx_names *names, qn_context *context);
 // NULL if there is none.
 qn_onnx_name *qn_onnx_names_find(const qn_onnx_names *names, const char *text, size_t length);
-// The entry of that name, made if needed; earlier pointers become invalid. The text is borrowed. NULL: no memory.
+// The entry of that name, made if needed; earlier pointers become invalid. The text is borrowed. NULL: no
+// memory.
 qn_onnx_name *qn_onnx_names_get(qn_onnx_names *names, qn_context *context, const char *text, size_t length);
 
 // --- the model (model.c) -----------------------------------------------------------------------------------
@@ -85,8 +86,8 @@ typedef struct qn_onnx_mapping {
 
 struct qn_onnx_model {
   qn_context *context;
-  const char *place;   // for messages
-  const char *folder;  // of external data, or NULL
+  const char *place;  // for messages
+  const char *folder; // of external data, or NULL
   qn_onnx_memory memory;
   pb_model *proto;
   qn_graph *graph;
@@ -97,16 +98,20 @@ struct qn_onnx_model {
 };
 
 // Records a failure with "place: node 'name'" in front.
-qn_status qn_onnx_fail_node(qn_onnx_model *model, qn_status status, const pb_node *node, const char *format, ...)
-    QN_PRINTF(4, 5);
+qn_status qn_onnx_fail_node(qn_onnx_model *model, qn_status status, const pb_node *node, const char *format,
+                            ...) QN_PRINTF(4, 5);
 // Decodes, without building the graph: what the importer's time is counted from.
-qn_status qn_onnx_decode(qn_context *context, const char *place, const void *data, size_t length, const char *folder,
-                         qn_onnx_model **out_model);
+qn_status qn_onnx_decode(qn_context *context, const char *place, const void *data, size_t length,
+                         const char *folder, qn_onnx_model **out_model);
 // Builds the graph of a decoded model (import.c).
 qn_status qn_onnx_build(qn_onnx_model *model);
 
-static inline const char *qn_onnx_text(const char *text) { return text ? text : ""; }
-static inline bool qn_onnx_same(const char *a, const char *b) { return strcmp(qn_onnx_text(a), qn_onnx_text(b)) == 0; }
+static inline const char *qn_onnx_text(const char *text) {
+  return text ? text : "";
+}
+static inline bool qn_onnx_same(const char *a, const char *b) {
+  return strcmp(qn_onnx_text(a), qn_onnx_text(b)) == 0;
+}
 // "" for both spellings of the standard domain.
 const char *qn_onnx_domain(const char *domain);
 const pb_attr *qn_onnx_find_attr(const pb_node *node, const char *name);
@@ -128,7 +133,8 @@ bool qn_onnx_tensor_readable(const pb_tensor *tensor);
 // Precondition: readable. Errors name the tensor.
 qn_status qn_onnx_tensor_read(qn_onnx_model *model, const pb_tensor *tensor, qn_tensor *out_tensor);
 // The bytes of a tensor of external data, mapped. Errors: QN_NOT_FOUND, QN_INVALID, QN_IO, QN_UNSUPPORTED.
-qn_status qn_onnx_external_get(qn_onnx_model *model, const pb_tensor *tensor, const uint8_t **out_data, uint64_t *out_length);
+qn_status qn_onnx_external_get(qn_onnx_model *model, const pb_tensor *tensor, const uint8_t **out_data,
+                               uint64_t *out_length);
 void qn_onnx_external_free(qn_onnx_model *model);
 
 // --- import ------------------------------------------------------------------------------------------------
@@ -147,8 +153,8 @@ typedef struct qn_onnx_importer {
   uint32_t operand_count, operand_capacity;
   qn_attr attrs[QN_OP_ATTRS_MAX];
   uint32_t attr_count;
-  qn_scheme scheme;  // storage for a scheme attribute
-  qn_tensor tensor;  // storage for a tensor attribute
+  qn_scheme scheme; // storage for a scheme attribute
+  qn_tensor tensor; // storage for a tensor attribute
   const char **names;
   qn_type *types;
   qn_value *results;
@@ -160,8 +166,8 @@ typedef qn_status (*qn_onnx_special_fn)(qn_onnx_importer *im, bool *out_read);
 
 // One row of ops.c. `attrs` is a list of words, one for each attribute that is understood:
 //   axis        carried under the same name       axis=dim    carried as `dim`
-//   axes@1      becomes a constant operand 1      axis:1      must be 1 (a number or a word), else the node stays extern
-//   -seed       means nothing here
+//   axes@1      becomes a constant operand 1      axis:1      must be 1 (a number or a word), else the node
+//   stays extern -seed       means nothing here
 // An attribute that no word names leaves the node extern.
 typedef struct qn_onnx_op {
   const char *name;
@@ -189,7 +195,8 @@ qn_value qn_onnx_get_operand(const qn_onnx_importer *im, uint32_t index); // QN_
 qn_type_info qn_onnx_operand_type(const qn_onnx_importer *im, uint32_t index);
 qn_type_info qn_onnx_result_type(const qn_onnx_importer *im, uint32_t index);
 // Adds a small constant that the node implies, named after its first result.
-qn_status qn_onnx_add_const(qn_onnx_importer *im, const char *suffix, const qn_tensor *tensor, qn_value *out_value);
+qn_status qn_onnx_add_const(qn_onnx_importer *im, const char *suffix, const qn_tensor *tensor,
+                            qn_value *out_value);
 // Adds the draft. Results are the node's, or one of the name `result` if that is not NULL.
 qn_status qn_onnx_add_draft(qn_onnx_importer *im, const char *result);
 // Converts the node's attributes as the row says. `*out_read` false: something is outside of the row.

@@ -115,7 +115,9 @@ static const char *const impure[] = { "Bernoulli", "If", "Loop", "Multinomial", 
                                       "RandomUniform", "RandomUniformLike", "Scan" };
 // clang-format on
 
-const qn_onnx_op *qn_onnx_op_get(uint32_t index) { return index < QN_COUNT(rows) ? &rows[index] : NULL; }
+const qn_onnx_op *qn_onnx_op_get(uint32_t index) {
+  return index < QN_COUNT(rows) ? &rows[index] : NULL;
+}
 
 const qn_onnx_op *qn_onnx_op_find(const char *domain, const char *name, int64_t version) {
   const qn_onnx_op *table = rows;
@@ -127,8 +129,10 @@ const qn_onnx_op *qn_onnx_op_find(const char *domain, const char *name, int64_t 
   size_t count = high;
   while (low < high) { // the first row of that name
     size_t middle = (low + high) / 2;
-    if (strcmp(table[middle].name, name) < 0) low = middle + 1;
-    else high = middle;
+    if (strcmp(table[middle].name, name) < 0)
+      low = middle + 1;
+    else
+      high = middle;
   }
   for (; low < count && strcmp(table[low].name, name) == 0; low++) {
     if (version >= table[low].from && version <= table[low].until) return &table[low];

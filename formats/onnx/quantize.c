@@ -23,10 +23,13 @@ static qn_scheme_family find_family(qn_dtype target, qn_granularity granularity)
 }
 
 // One element or no rank is a scale for the tensor, one rank a scale for each index of the axis.
-static bool find_granularity(qn_onnx_importer *im, qn_type_info scale, int64_t block_size, qn_granularity *out_granularity) {
+static bool find_granularity(qn_onnx_importer *im, qn_type_info scale, int64_t block_size,
+                             qn_granularity *out_granularity) {
   int64_t length = 0;
-  if (block_size) *out_granularity = QN_PER_GROUP;
-  else if (scale.rank == 0) *out_granularity = QN_PER_TENSOR;
+  if (block_size)
+    *out_granularity = QN_PER_GROUP;
+  else if (scale.rank == 0)
+    *out_granularity = QN_PER_TENSOR;
   else if (scale.rank == 1) {
     bool one = qn_dim_is_const(im->graph, scale.dims[0], &length) && length == 1;
     *out_granularity = one ? QN_PER_TENSOR : QN_PER_CHANNEL;
@@ -43,7 +46,8 @@ static bool make_scheme(qn_onnx_importer *im, qn_dtype target, qn_dtype precisio
   qn_type_info scale = qn_onnx_operand_type(im, 1);
   int64_t block_size = qn_onnx_attr_int(node, "block_size", 0);
   qn_granularity granularity = QN_PER_TENSOR;
-  if (block_size < 0 || block_size > UINT16_MAX || !find_granularity(im, scale, block_size, &granularity)) return false;
+  if (block_size < 0 || block_size > UINT16_MAX || !find_granularity(im, scale, block_size, &granularity))
+    return false;
   qn_scheme_family family = find_family(target, granularity);
   if (family == QN_SCHEME_none || !qn_dtype_is_float(scale.dtype)) return false;
 
@@ -80,7 +84,9 @@ static void drop_dummy_zero_point(qn_onnx_importer *im, qn_dtype target) {
   im->operand_count = 2;
 }
 
-static qn_dtype attr_dtype(const pb_node *node, const char *name) { return qn_onnx_dtype(qn_onnx_attr_int(node, name, 0)); }
+static qn_dtype attr_dtype(const pb_node *node, const char *name) {
+  return qn_onnx_dtype(qn_onnx_attr_int(node, name, 0));
+}
 
 qn_status qn_onnx_special_quantize(qn_onnx_importer *im, bool *out_read) {
   const pb_node *node = im->item->node;
@@ -90,7 +96,8 @@ qn_status qn_onnx_special_quantize(qn_onnx_importer *im, bool *out_read) {
   if (target == QN_ANY) target = output != QN_ANY ? output : qn_onnx_result_type(im, 0).dtype;
   drop_dummy_zero_point(im, target);
   qn_scheme scheme;
-  *out_read = im->operand_count >= 2 && target != QN_S32 && make_scheme(im, target, attr_dtype(node, "precision"), &scheme);
+  *out_read = im->operand_count >= 2 && target != QN_S32 &&
+              make_scheme(im, target, attr_dtype(node, "precision"), &scheme);
   if (!*out_read) return QN_OK;
   bool fp8 = scheme.family >= QN_SCHEME_fp8_static && scheme.family <= QN_SCHEME_fp8_block;
   if (fp8) scheme.saturate = qn_onnx_attr_int(node, "saturate", 1) != 0; // integers and FP4 always do
@@ -102,10 +109,12 @@ qn_status qn_onnx_special_dequantize(qn_onnx_importer *im, bool *out_read) {
   const pb_node *node = im->item->node;
   qn_dtype target = qn_onnx_operand_type(im, 0).dtype;
   if (target == QN_ANY) target = qn_onnx_operand_type(im, 2).dtype;
-  qn_dtype to = qn_onnx_attr_int(node, "output_dtype", 0) ? attr_dtype(node, "output_dtype") : qn_onnx_operand_type(im, 1).dtype;
+  qn_dtype to = qn_onnx_attr_int(node, "output_dtype", 0) ? attr_dtype(node, "output_dtype")
+                                                          : qn_onnx_operand_type(im, 1).dtype;
   drop_dummy_zero_point(im, target);
   qn_scheme scheme;
-  *out_read = im->operand_count >= 2 && (to == QN_F32 || to == QN_F16 || to == QN_BF16) && make_scheme(im, target, QN_ANY, &scheme);
+  *out_read = im->operand_count >= 2 && (to == QN_F32 || to == QN_F16 || to == QN_BF16) &&
+              make_scheme(im, target, QN_ANY, &scheme);
   if (!*out_read) return QN_OK;
   qn_onnx_set_scheme(im, "scheme", &scheme);
   qn_onnx_set_int(im, "to", to);

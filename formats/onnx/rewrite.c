@@ -3,13 +3,13 @@
 #include "formats/onnx/export_priv.h"
 
 enum { NEEDED = 1, PROVIDED = 2, MADE = QN_ONNX_MADE }; // of tensors
-enum { CONSUMED = 1, KEPT = 2 };             // of items
-enum { WAITING, OPEN, DONE };                // of units
+enum { CONSUMED = 1, KEPT = 2 };                        // of items
+enum { WAITING, OPEN, DONE };                           // of units
 
 // One node to be written: an item, a call of the file with all the items that it was inlined to, or a fusion.
 typedef struct unit {
   pb_node *node;
-  uint32_t first, count; // items
+  uint32_t first, count;        // items
   const qn_onnx_fusion *fusion; // or NULL
   uint8_t state;
 } unit;
@@ -49,7 +49,8 @@ static void mark_kept(qn_onnx_exporter *ex) {
     }
     if (!kept) continue;
     ex->item_marks[item] |= KEPT;
-    for (uint32_t r = ex->read_start[item]; r < ex->read_start[item + 1]; r++) ex->tensor_marks[ex->reads.at[r]] |= NEEDED;
+    for (uint32_t r = ex->read_start[item]; r < ex->read_start[item + 1]; r++)
+      ex->tensor_marks[ex->reads.at[r]] |= NEEDED;
   }
 }
 
@@ -97,7 +98,9 @@ static qn_status list_units(rewriter *rw) {
     const qn_onnx_item *it = &model->items[item];
     uint32_t count = 1;
     bool opened = false;
-    for (; it->inlined && item + count < model->item_count && model->items[item + count].origin == it->origin; count++) {}
+    for (; it->inlined && item + count < model->item_count && model->items[item + count].origin == it->origin;
+         count++) {
+    }
     for (uint32_t i = item; i < item + count; i++) opened = opened || (ex->item_marks[i] & CONSUMED);
     for (uint32_t i = item; i < item + count; i++) { // a call stands where its first output was made
       for (uint32_t f = 0; f < ex->fusion_count; f++) {
@@ -109,7 +112,8 @@ static qn_status list_units(rewriter *rw) {
       QN_TRY(rename_provided(ex, &node));
       add_unit(rw, (unit){ .node = node, .first = i, .count = 1 });
     }
-    if (!opened && count > 1) add_unit(rw, (unit){ .node = model->proto->graph->node[it->origin], .first = item, .count = count });
+    if (!opened && count > 1)
+      add_unit(rw, (unit){ .node = model->proto->graph->node[it->origin], .first = item, .count = count });
     item += count;
   }
   return QN_OK;
@@ -119,7 +123,8 @@ static qn_status list_units(rewriter *rw) {
 static uint32_t find_missing(const rewriter *rw, const unit *u) {
   const qn_onnx_exporter *ex = rw->ex;
   const uint32_t *reads = u->fusion ? u->fusion->inputs.at : ex->reads.at + ex->read_start[u->first];
-  uint32_t count = u->fusion ? u->fusion->inputs.count : ex->read_start[u->first + u->count] - ex->read_start[u->first];
+  uint32_t count =
+      u->fusion ? u->fusion->inputs.count : ex->read_start[u->first + u->count] - ex->read_start[u->first];
   for (uint32_t r = 0; r < count; r++) {
     uint32_t maker = rw->maker[reads[r]];
     if (maker && &rw->units[maker - 1] != u && rw->units[maker - 1].state != DONE) return maker - 1;
@@ -140,7 +145,8 @@ static qn_status emit_units(rewriter *rw) {
         top->state = DONE;
         ex->stack.count--;
       } else if (rw->units[missing].state == OPEN) {
-        return qn_fail(ex->context, QN_UNSUPPORTED, ex->model->place, "the fused nodes cannot be written back: '%s' would need its own output",
+        return qn_fail(ex->context, QN_UNSUPPORTED, ex->model->place,
+                       "the fused nodes cannot be written back: '%s' would need its own output",
                        rw->units[missing].node->output[0]);
       } else {
         top->state = OPEN;
@@ -154,7 +160,8 @@ static qn_status emit_units(rewriter *rw) {
 qn_status qn_onnx_rewrite_nodes(qn_onnx_exporter *ex, pb_node ***out_nodes, size_t *out_count) {
   size_t most = (size_t)ex->model->item_count + ex->fusion_count;
   rewriter rw = { .ex = ex };
-  size_t units_size = most * sizeof *rw.units, maker_size = ((size_t)ex->model->names.count + 1) * sizeof *rw.maker;
+  size_t units_size = most * sizeof *rw.units,
+         maker_size = ((size_t)ex->model->names.count + 1) * sizeof *rw.maker;
   rw.units = qn_alloc_zero(ex->context, units_size ? units_size : 1);
   rw.maker = qn_alloc_zero(ex->context, maker_size);
   rw.nodes = qn_onnx_alloc(ex->memory, most * sizeof *rw.nodes);

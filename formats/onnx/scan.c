@@ -20,11 +20,13 @@ typedef struct scanner {
   uint32_t depth;
 } scanner;
 
-static const char *message_name(const scanner *s) { return s->stack[s->depth].message->short_name; }
+static const char *message_name(const scanner *s) {
+  return s->stack[s->depth].message->short_name;
+}
 
 static qn_status truncated(scanner *s) {
-  return qn_fail(s->context, QN_INVALID, s->place, "the protobuf ends in the middle of a %s, at byte %zu", message_name(s),
-                 s->stack[s->depth].end);
+  return qn_fail(s->context, QN_INVALID, s->place, "the protobuf ends in the middle of a %s, at byte %zu",
+                 message_name(s), s->stack[s->depth].end);
 }
 
 static qn_status read_varint(scanner *s, uint64_t *out_value) {
@@ -39,7 +41,8 @@ static qn_status read_varint(scanner *s, uint64_t *out_value) {
       return QN_OK;
     }
   }
-  return qn_fail(s->context, QN_INVALID, s->place, "a number of more than ten bytes in a %s, at byte %zu", message_name(s), s->at);
+  return qn_fail(s->context, QN_INVALID, s->place, "a number of more than ten bytes in a %s, at byte %zu",
+                 message_name(s), s->at);
 }
 
 // The wire type that a field has when it is not packed.
@@ -63,12 +66,13 @@ static qn_status enter(scanner *s, const ProtobufCFieldDescriptor *field, size_t
   if (field->label != PROTOBUF_C_LABEL_REPEATED) {
     uint64_t bit = 1ull << (field - top->message->fields);
     if (top->seen & bit)
-      return qn_fail(s->context, QN_INVALID, s->place, "field '%s' occurs twice in a %s, at byte %zu", field->name,
-                     message_name(s), s->at);
+      return qn_fail(s->context, QN_INVALID, s->place, "field '%s' occurs twice in a %s, at byte %zu",
+                     field->name, message_name(s), s->at);
     top->seen |= bit;
   }
   if (s->depth + 1 == DEPTH_MAX)
-    return qn_fail(s->context, QN_LIMIT, s->place, "messages are nested deeper than %d, at byte %zu", DEPTH_MAX, s->at);
+    return qn_fail(s->context, QN_LIMIT, s->place, "messages are nested deeper than %d, at byte %zu", DEPTH_MAX,
+                   s->at);
   s->stack[++s->depth] = (frame){ .message = field->descriptor, .end = end };
   return QN_OK;
 }
@@ -79,15 +83,16 @@ static qn_status scan_field(scanner *s) {
   uint64_t number = tag >> 3;
   ProtobufCWireType wire = (ProtobufCWireType)(tag & 7);
   if (number == 0 || number > 0x1fffffff)
-    return qn_fail(s->context, QN_INVALID, s->place, "a %s has a field of number %llu, at byte %zu", message_name(s),
-                   (unsigned long long)number, s->at);
+    return qn_fail(s->context, QN_INVALID, s->place, "a %s has a field of number %llu, at byte %zu",
+                   message_name(s), (unsigned long long)number, s->at);
   const ProtobufCFieldDescriptor *field =
       protobuf_c_message_descriptor_get_field(s->stack[s->depth].message, (unsigned)number);
   if (field && wire != wire_of(field->type)) {
     bool packed = field->label == PROTOBUF_C_LABEL_REPEATED && wire == PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED;
     if (!packed)
-      return qn_fail(s->context, QN_INVALID, s->place, "field '%s' of a %s has wire type %d where %d is due, at byte %zu",
-                     field->name, message_name(s), (int)wire, (int)wire_of(field->type), s->at);
+      return qn_fail(s->context, QN_INVALID, s->place,
+                     "field '%s' of a %s has wire type %d where %d is due, at byte %zu", field->name,
+                     message_name(s), (int)wire, (int)wire_of(field->type), s->at);
   }
   size_t left = s->stack[s->depth].end - s->at;
   switch ((int)wire) {
@@ -99,17 +104,18 @@ static qn_status scan_field(scanner *s) {
     left = s->stack[s->depth].end - s->at;
     break;
   default:
-    return qn_fail(s->context, QN_INVALID, s->place, "a %s has a field of wire type %d, at byte %zu", message_name(s),
-                   (int)wire, s->at);
+    return qn_fail(s->context, QN_INVALID, s->place, "a %s has a field of wire type %d, at byte %zu",
+                   message_name(s), (int)wire, s->at);
   }
   if (length > left)
-    return qn_fail(s->context, QN_INVALID, s->place, "field %llu of a %s needs %llu bytes and %zu are left, at byte %zu",
+    return qn_fail(s->context, QN_INVALID, s->place,
+                   "field %llu of a %s needs %llu bytes and %zu are left, at byte %zu",
                    (unsigned long long)number, message_name(s), (unsigned long long)length, left, s->at);
   if (field && field->type == PROTOBUF_C_TYPE_MESSAGE) return enter(s, field, s->at + (size_t)length);
   // The decoded form of a string ends at its first zero byte; what follows would be lost on the way back.
   if (field && field->type == PROTOBUF_C_TYPE_STRING && length && memchr(s->data + s->at, 0, (size_t)length))
-    return qn_fail(s->context, QN_INVALID, s->place, "string '%s' of a %s holds a zero byte, at byte %zu", field->name,
-                   message_name(s), s->at);
+    return qn_fail(s->context, QN_INVALID, s->place, "string '%s' of a %s holds a zero byte, at byte %zu",
+                   field->name, message_name(s), s->at);
   s->at += (size_t)length;
   return QN_OK;
 }

@@ -43,7 +43,8 @@ qn_onnx_name *qn_onnx_names_find(const qn_onnx_names *names, const char *text, s
 }
 
 qn_onnx_name *qn_onnx_names_get(qn_onnx_names *names, qn_context *context, const char *text, size_t length) {
-  if (names->count >= names->slot_count / 2 && resize(names, context, names->slot_count * 2) != QN_OK) return NULL;
+  if (names->count >= names->slot_count / 2 && resize(names, context, names->slot_count * 2) != QN_OK)
+    return NULL;
   uint32_t slot = find_slot(names, text, length);
   if (names->slots[slot]) return &names->entries[names->slots[slot] - 1];
   if (QN_RESERVE(context, names->entries, names->capacity, (uint64_t)names->count + 1) != QN_OK) return NULL;

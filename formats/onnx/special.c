@@ -3,7 +3,9 @@
 
 // Whether `cast` can stand for the conversion. Types without a row, text, and E8M0 with its own rounding modes
 // are outside of it.
-static bool castable(qn_dtype to) { return to != QN_ANY && to != QN_STRING && to != QN_E8M0; }
+static bool castable(qn_dtype to) {
+  return to != QN_ANY && to != QN_STRING && to != QN_E8M0;
+}
 
 qn_status qn_onnx_special_cast(qn_onnx_importer *im, bool *out_read) {
   qn_dtype to = qn_onnx_dtype(qn_onnx_attr_int(im->item->node, "to", 0));
@@ -39,20 +41,20 @@ qn_status qn_onnx_special_softmax_1(qn_onnx_importer *im, bool *out_read) {
   return QN_OK;
 }
 
-// `num_outputs` repeats the number of results. Where the parts are unequal the last one is smaller, which `split`
-// says by its sizes.
+// `num_outputs` repeats the number of results. Where the parts are unequal the last one is smaller, which
+// `split` says by its sizes.
 qn_status qn_onnx_special_split(qn_onnx_importer *im, bool *out_read) {
   const pb_node *node = im->item->node;
   int64_t parts = qn_onnx_attr_int(node, "num_outputs", (int64_t)node->n_output);
   if (parts != (int64_t)node->n_output)
-    return qn_onnx_fail_node(im->model, QN_INVALID, node, "num_outputs is %lld and there are %zu outputs", (long long)parts,
-                             node->n_output);
+    return qn_onnx_fail_node(im->model, QN_INVALID, node, "num_outputs is %lld and there are %zu outputs",
+                             (long long)parts, node->n_output);
   if (qn_onnx_get_operand(im, 1)) return QN_OK;
   qn_type_info type = qn_onnx_operand_type(im, 0);
   int64_t axis = qn_onnx_attr_int(node, "axis", 0), size = 0;
   if (axis < 0) axis += type.rank;
-  if (type.rank == QN_RANK_UNKNOWN || axis < 0 || axis >= type.rank || !qn_dim_is_const(im->graph, type.dims[axis], &size) ||
-      size % parts == 0)
+  if (type.rank == QN_RANK_UNKNOWN || axis < 0 || axis >= type.rank ||
+      !qn_dim_is_const(im->graph, type.dims[axis], &size) || size % parts == 0)
     return QN_OK;
   int64_t part = (size + parts - 1) / parts;
   int64_t *sizes = qn_onnx_alloc(im->memory, (size_t)parts * sizeof *sizes);
@@ -62,7 +64,9 @@ qn_status qn_onnx_special_split(qn_onnx_importer *im, bool *out_read) {
     *out_read = sizes[i] >= 0;
     if (!*out_read) return QN_OK; // more parts than elements: not a case that `split` has words for
   }
-  qn_tensor tensor = { .dtype = QN_S64, .rank = 1, .dims = { parts }, .data = sizes, .bytes = 8 * (uint64_t)parts };
+  qn_tensor tensor = {
+    .dtype = QN_S64, .rank = 1, .dims = { parts }, .data = sizes, .bytes = 8 * (uint64_t)parts
+  };
   qn_value value = QN_NONE;
   QN_TRY(qn_onnx_add_const(im, "sizes", &tensor, &value));
   return qn_onnx_set_operand(im, 1, value);

@@ -1,7 +1,10 @@
-// A TensorProto as a tensor in memory: raw bytes are borrowed, typed lists are narrowed, external data is mapped.
+// A TensorProto as a tensor in memory: raw bytes are borrowed, typed lists are narrowed, external data is
+// mapped.
 #include "formats/onnx/onnx_priv.h"
 
-static const char *tensor_name(const pb_tensor *tensor) { return qn_onnx_text(tensor->name); }
+static const char *tensor_name(const pb_tensor *tensor) {
+  return qn_onnx_text(tensor->name);
+}
 
 bool qn_onnx_tensor_readable(const pb_tensor *tensor) {
   qn_dtype dtype = qn_onnx_dtype(tensor->data_type);
@@ -14,9 +17,10 @@ static qn_status count_elements(qn_onnx_model *model, const pb_tensor *tensor, u
   for (size_t i = 0; i < tensor->n_dims; i++) {
     int64_t dim = tensor->dims[i];
     if (dim < 0)
-      return qn_fail(model->context, QN_INVALID, model->place, "tensor '%s': dim %zu is %lld", tensor_name(tensor), i,
-                     (long long)dim);
-    if (dim == 0) empty = true;
+      return qn_fail(model->context, QN_INVALID, model->place, "tensor '%s': dim %zu is %lld",
+                     tensor_name(tensor), i, (long long)dim);
+    if (dim == 0)
+      empty = true;
     else if (__builtin_mul_overflow(count, (uint64_t)dim, &count) || count > INT64_MAX / 8)
       return qn_fail(model->context, QN_LIMIT, model->place, "tensor '%s': the product of its dims overflows",
                      tensor_name(tensor));
@@ -26,10 +30,10 @@ static qn_status count_elements(qn_onnx_model *model, const pb_tensor *tensor, u
 }
 
 // Copies `count` integers into elements of `size` bytes, least significant first.
-#define NARROW(list)                                                                                                   \
-  for (uint64_t i = 0; i < count; i++) {                                                                               \
-    uint64_t word = (uint64_t)(list)[i];                                                                               \
-    for (size_t b = 0; b < size; b++) out[i * size + b] = (uint8_t)(word >> (8 * b));                                  \
+#define NARROW(list)                                                                                           \
+  for (uint64_t i = 0; i < count; i++) {                                                                       \
+    uint64_t word = (uint64_t)(list)[i];                                                                       \
+    for (size_t b = 0; b < size; b++) out[i * size + b] = (uint8_t)(word >> (8 * b));                          \
   }
 
 // The typed lists: each holds some of the element types, one entry for an element (a byte for packed types).
@@ -37,9 +41,18 @@ static qn_status read_lists(qn_onnx_model *model, const pb_tensor *tensor, qn_te
   uint64_t held = 0, count = elements;
   size_t size = qn_dtype_bits(t->dtype) / 8;
   switch (t->dtype) {
-  case QN_F32: held = tensor->n_float_data; t->data = tensor->float_data; break;
-  case QN_F64: held = tensor->n_double_data; t->data = tensor->double_data; break;
-  case QN_S64: held = tensor->n_int64_data; t->data = tensor->int64_data; break;
+  case QN_F32:
+    held = tensor->n_float_data;
+    t->data = tensor->float_data;
+    break;
+  case QN_F64:
+    held = tensor->n_double_data;
+    t->data = tensor->double_data;
+    break;
+  case QN_S64:
+    held = tensor->n_int64_data;
+    t->data = tensor->int64_data;
+    break;
   case QN_U64:
   case QN_U32: held = tensor->n_uint64_data; break;
   default:
@@ -68,7 +81,8 @@ qn_status qn_onnx_tensor_read(qn_onnx_model *model, const pb_tensor *tensor, qn_
   for (size_t i = 0; i < tensor->n_dims; i++) t.dims[i] = tensor->dims[i];
   t.bytes = qn_dtype_bytes(t.dtype, count);
   if (tensor->segment)
-    return qn_fail(model->context, QN_UNSUPPORTED, model->place, "tensor '%s' is stored in segments", tensor_name(tensor));
+    return qn_fail(model->context, QN_UNSUPPORTED, model->place, "tensor '%s' is stored in segments",
+                   tensor_name(tensor));
 
   const uint8_t *bytes = NULL;
   uint64_t length = 0;
@@ -83,8 +97,8 @@ qn_status qn_onnx_tensor_read(qn_onnx_model *model, const pb_tensor *tensor, qn_
     return QN_OK;
   }
   if (length != t.bytes)
-    return qn_fail(model->context, QN_INVALID, model->place, "tensor '%s' needs %llu bytes and has %llu", tensor_name(tensor),
-                   (unsigned long long)t.bytes, (unsigned long long)length);
+    return qn_fail(model->context, QN_INVALID, model->place, "tensor '%s' needs %llu bytes and has %llu",
+                   tensor_name(tensor), (unsigned long long)t.bytes, (unsigned long long)length);
   size_t align = QN_MAX(qn_dtype_bits(t.dtype) / 8, 1);
   if ((uintptr_t)bytes % align) { // external data at an odd offset
     void *copy = qn_onnx_alloc(&model->memory, (size_t)length);

@@ -48,7 +48,8 @@ qn_status qn_onnx_find_uses(qn_onnx_exporter *ex) {
   ex->item_marks = qn_alloc_zero(ex->context, (size_t)items + 1);
   ex->tensor_marks = qn_alloc_zero(ex->context, (size_t)tensors + 1);
   ex->inner = qn_alloc_zero(ex->context, ((size_t)tensors + 1) * sizeof *ex->inner);
-  if (!ex->inner || !ex->read_start || !ex->user_start || !ex->is_output || !ex->item_marks || !ex->tensor_marks)
+  if (!ex->inner || !ex->read_start || !ex->user_start || !ex->is_output || !ex->item_marks ||
+      !ex->tensor_marks)
     return qn_fail_memory(ex->context);
   for (uint32_t i = 0; i < items; i++) {
     QN_TRY(add_node(ex, model->items[i].node));
@@ -60,11 +61,13 @@ qn_status qn_onnx_find_uses(qn_onnx_exporter *ex) {
   for (uint32_t r = 0; r < ex->reads.count; r++) ex->user_start[ex->reads.at[r] + 2]++;
   for (uint32_t t = 0; t < tensors; t++) ex->user_start[t + 2] += ex->user_start[t + 1];
   for (uint32_t i = 0; i < items; i++) {
-    for (uint32_t r = ex->read_start[i]; r < ex->read_start[i + 1]; r++) ex->users[ex->user_start[ex->reads.at[r] + 1]++] = i;
+    for (uint32_t r = ex->read_start[i]; r < ex->read_start[i + 1]; r++)
+      ex->users[ex->user_start[ex->reads.at[r] + 1]++] = i;
   }
   const pb_graph *graph = model->proto->graph;
   for (size_t i = 0; i < graph->n_output; i++) {
-    const qn_onnx_name *name = qn_onnx_names_find(&model->names, graph->output[i]->name, strlen(graph->output[i]->name));
+    const qn_onnx_name *name =
+        qn_onnx_names_find(&model->names, graph->output[i]->name, strlen(graph->output[i]->name));
     ex->is_output[name - model->names.entries] = 1;
   }
   return QN_OK;

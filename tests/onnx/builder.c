@@ -1,24 +1,26 @@
 // The builder of onnx_test.h.
 #include "onnx_test.h"
 
-#define APPEND(b, owner, list, item)                                                                                   \
-  do {                                                                                                                 \
-    void *grown = qn_onnx_alloc(&(b)->memory, ((owner)->n_##list + 1) * sizeof *(owner)->list);                        \
-    cr_assert(grown);                                                                                                  \
-    if ((owner)->n_##list) memcpy(grown, (owner)->list, (owner)->n_##list * sizeof *(owner)->list);                    \
-    (owner)->list = grown;                                                                                             \
-    (owner)->list[(owner)->n_##list++] = (item);                                                                       \
+#define APPEND(b, owner, list, item)                                                                           \
+  do {                                                                                                         \
+    void *grown = qn_onnx_alloc(&(b)->memory, ((owner)->n_##list + 1) * sizeof *(owner)->list);                \
+    cr_assert(grown);                                                                                          \
+    if ((owner)->n_##list) memcpy(grown, (owner)->list, (owner)->n_##list * sizeof *(owner)->list);            \
+    (owner)->list = grown;                                                                                     \
+    (owner)->list[(owner)->n_##list++] = (item);                                                               \
   } while (0)
 
-#define NEW(b, type, init)                                                                                             \
-  ({                                                                                                                   \
-    type *made = qn_onnx_alloc(&(b)->memory, sizeof *made);                                                            \
-    cr_assert(made);                                                                                                   \
-    init(made);                                                                                                        \
-    made;                                                                                                              \
+#define NEW(b, type, init)                                                                                     \
+  ({                                                                                                           \
+    type *made = qn_onnx_alloc(&(b)->memory, sizeof *made);                                                    \
+    cr_assert(made);                                                                                           \
+    init(made);                                                                                                \
+    made;                                                                                                      \
   })
 
-char *builder_text(builder *b, const char *text) { return qn_onnx_printf(&b->memory, "%s", text); }
+char *builder_text(builder *b, const char *text) {
+  return qn_onnx_printf(&b->memory, "%s", text);
+}
 
 void builder_init(builder *b, int64_t opset) {
   memset(b, 0, sizeof *b);
@@ -48,9 +50,10 @@ void builder_import(builder *b, const char *domain, int64_t version) {
 }
 
 // Calls the statement for each comma-separated word of `list`; none for the empty list.
-#define FOR_WORDS(b, list, word)                                                                                       \
-  for (const char *at_ = (list), *end_ = NULL; at_ && *at_; at_ = *end_ ? end_ + 1 : NULL)                            \
-    for (char *word = (end_ = at_ + strcspn(at_, ","), qn_onnx_printf(&(b)->memory, "%.*s", (int)(end_ - at_), at_)); \
+#define FOR_WORDS(b, list, word)                                                                               \
+  for (const char *at_ = (list), *end_ = NULL; at_ && *at_; at_ = *end_ ? end_ + 1 : NULL)                     \
+    for (char *word =                                                                                          \
+             (end_ = at_ + strcspn(at_, ","), qn_onnx_printf(&(b)->memory, "%.*s", (int)(end_ - at_), at_));   \
          word; word = NULL)
 
 pb_value_info *builder_info(builder *b, const char *name, int data_type, const char *dims) {
@@ -89,7 +92,8 @@ void builder_declare(builder *b, const char *name, int data_type, const char *di
   APPEND(b, &b->graph, value_info, builder_info(b, name, data_type, dims));
 }
 
-pb_tensor *builder_tensor(builder *b, const char *name, int data_type, const char *dims, const void *bytes, size_t length) {
+pb_tensor *builder_tensor(builder *b, const char *name, int data_type, const char *dims, const void *bytes,
+                          size_t length) {
   pb_tensor *tensor = NEW(b, pb_tensor, onnx__tensor_proto__init);
   tensor->name = builder_text(b, name);
   tensor->has_data_type = 1;
@@ -104,7 +108,8 @@ pb_tensor *builder_tensor(builder *b, const char *name, int data_type, const cha
   return tensor;
 }
 
-void builder_initializer(builder *b, const char *name, int data_type, const char *dims, const void *bytes, size_t length) {
+void builder_initializer(builder *b, const char *name, int data_type, const char *dims, const void *bytes,
+                         size_t length) {
   APPEND(b, &b->graph, initializer, builder_tensor(b, name, data_type, dims, bytes, length));
 }
 void builder_scalar(builder *b, const char *name, float value) {
@@ -160,8 +165,8 @@ void builder_ints(builder *b, pb_node *node, const char *name, size_t count, con
   for (size_t i = 0; i < count; i++) APPEND(b, attr, ints, values[i]);
 }
 
-pb_function *builder_function(builder *b, const char *domain, const char *name, const char *inputs, const char *outputs,
-                              size_t node_count, pb_node **nodes) {
+pb_function *builder_function(builder *b, const char *domain, const char *name, const char *inputs,
+                              const char *outputs, size_t node_count, pb_node **nodes) {
   pb_function *function = NEW(b, pb_function, onnx__function_proto__init);
   function->domain = builder_text(b, domain);
   function->name = builder_text(b, name);
@@ -228,4 +233,6 @@ const char *type_text(const qn_graph *graph, qn_value value) {
   return texts[turn];
 }
 
-qn_value value_of(const qn_graph *graph, const char *name) { return qn_graph_find_value(graph, name, strlen(name)); }
+qn_value value_of(const qn_graph *graph, const char *name) {
+  return qn_graph_find_value(graph, name, strlen(name));
+}

@@ -26,8 +26,10 @@ void builder_input(builder *b, const char *name, int data_type, const char *dims
 void builder_output(builder *b, const char *name, int data_type, const char *dims);
 void builder_declare(builder *b, const char *name, int data_type, const char *dims);
 // `bytes` is copied.
-pb_tensor *builder_tensor(builder *b, const char *name, int data_type, const char *dims, const void *bytes, size_t length);
-void builder_initializer(builder *b, const char *name, int data_type, const char *dims, const void *bytes, size_t length);
+pb_tensor *builder_tensor(builder *b, const char *name, int data_type, const char *dims, const void *bytes,
+                          size_t length);
+void builder_initializer(builder *b, const char *name, int data_type, const char *dims, const void *bytes,
+                         size_t length);
 void builder_scalar(builder *b, const char *name, float value); // an f32 initializer of rank 0
 
 // `inputs` and `outputs` are names with commas between; an empty word is an absent one.
@@ -39,8 +41,8 @@ void builder_float(builder *b, pb_node *node, const char *name, float value);
 void builder_string(builder *b, pb_node *node, const char *name, const char *value);
 void builder_ints(builder *b, pb_node *node, const char *name, size_t count, const int64_t *values);
 // A function of the model with the given nodes.
-pb_function *builder_function(builder *b, const char *domain, const char *name, const char *inputs, const char *outputs,
-                              size_t node_count, pb_node **nodes);
+pb_function *builder_function(builder *b, const char *domain, const char *name, const char *inputs,
+                              const char *outputs, size_t node_count, pb_node **nodes);
 void builder_metadata(builder *b, pb_node *node, const char *key, const char *value);
 
 // Packs the model; the bytes live as long as the builder, until the next call.

@@ -30,7 +30,8 @@ static qn_onnx_model *finish(builder *b, qn_node *out_node) {
 static const char *choice(const qn_graph *graph, qn_node node, const char *name) {
   static char text[32];
   int index = qn_op_find_attr(QN_OP_attention, name, strlen(name));
-  qn_attr_format_choice(&qn_op_get_info(QN_OP_attention)->attrs[index], qn_node_get_int(graph, node, name), text);
+  qn_attr_format_choice(&qn_op_get_info(QN_OP_attention)->attrs[index], qn_node_get_int(graph, node, name),
+                        text);
   return text;
 }
 
@@ -91,7 +92,11 @@ Test(onnx_attention, rank_3_has_heads_and_merged_layouts) {
 }
 
 Test(onnx_attention, causal_alignment) {
-  static const struct { const char *inputs; int64_t opset; const char *expect; } rows[] = {
+  static const struct {
+    const char *inputs;
+    int64_t opset;
+    const char *expect;
+  } rows[] = {
     { "q,k,v", 23, "top_left" },
     { "q,k,v,,pk,pv", 23, "bottom_right" },
     { "q,k,v,,,,n", 24, "bottom_right" },

@@ -50,7 +50,8 @@ Test(onnx_damage, cut_at_every_byte) {
   builder b;
   build(&b);
   size_t refused = 0;
-  for (size_t length = 0; length < b.packed_length; length++) refused += read_copy(&b, b.packed, length) != QN_OK;
+  for (size_t length = 0; length < b.packed_length; length++)
+    refused += read_copy(&b, b.packed, length) != QN_OK;
   // A cut between two fields of the model is a smaller model: only few of those are whole enough to be read.
   cr_expect_gt(refused, b.packed_length - 16);
   builder_done(&b);
@@ -98,7 +99,9 @@ Test(onnx_damage, wire_format) {
   refuse_bytes("\x38\x01", 2, QN_INVALID, "field 'graph' of a ModelProto has wire type 0 where 2 is due");
   refuse_bytes("\x3a\x00\x3a\x00", 4, QN_INVALID, "'graph' occurs twice");
   refuse_bytes("\x00\x00", 2, QN_INVALID, "field of number 0");
-  refuse_bytes("\x12\x03" "a\0b", 5, QN_INVALID, "holds a zero byte");
+  refuse_bytes("\x12\x03"
+               "a\0b",
+               5, QN_INVALID, "holds a zero byte");
   refuse_bytes("\x08", 1, QN_INVALID, "ends in the middle of a ModelProto");
   refuse_bytes("PK\x03\x04", 4, QN_INVALID, "");
 }
@@ -109,8 +112,10 @@ Test(onnx_damage, deep_nesting) {
     builder b;
     builder_init(&b, 13);
     pb_graph *graphs = calloc((size_t)levels + 1, sizeof *graphs);
-    pb_node *nodes = calloc((size_t)levels, sizeof *nodes), **node_lists = calloc((size_t)levels, sizeof *node_lists);
-    pb_attr *attrs = calloc((size_t)levels, sizeof *attrs), **attr_lists = calloc((size_t)levels, sizeof *attr_lists);
+    pb_node *nodes = calloc((size_t)levels, sizeof *nodes),
+            **node_lists = calloc((size_t)levels, sizeof *node_lists);
+    pb_attr *attrs = calloc((size_t)levels, sizeof *attrs),
+            **attr_lists = calloc((size_t)levels, sizeof *attr_lists);
     onnx__graph_proto__init(&graphs[levels]);
     for (int i = levels; i-- > 0;) {
       onnx__graph_proto__init(&graphs[i]);
@@ -133,7 +138,9 @@ Test(onnx_damage, deep_nesting) {
 }
 
 // An allocator that fails from the nth call on.
-typedef struct failing { long left; } failing;
+typedef struct failing {
+  long left;
+} failing;
 static void *fail_later(void *user, void *ptr, size_t old_size, size_t new_size) {
   failing *f = user;
   (void)old_size;

@@ -20,7 +20,15 @@ static void add(builder *b, pb_tensor *tensor) {
 }
 
 Test(onnx_data, typed_lists) {
-  static const struct { data_type type; const char *dims; qn_dtype dtype; int32_t values[4]; size_t count; const char *bytes; uint64_t size; } rows[] = {
+  static const struct {
+    data_type type;
+    const char *dims;
+    qn_dtype dtype;
+    int32_t values[4];
+    size_t count;
+    const char *bytes;
+    uint64_t size;
+  } rows[] = {
     { T(INT32), "2", QN_S32, { 1, -2 }, 2, "\x01\0\0\0\xfe\xff\xff\xff", 8 },
     { T(INT8), "2", QN_S8, { 1, -2 }, 2, "\x01\xfe", 2 },
     { T(BOOL), "2", QN_BOOL, { 1, 0 }, 2, "\x01\0", 2 },
@@ -52,8 +60,10 @@ Test(onnx_data, typed_lists) {
 Test(onnx_data, wide_lists) {
   builder b;
   builder_init(&b, 25);
-  pb_tensor *f = builder_tensor(&b, "f", T(FLOAT), "2", NULL, 0), *d = builder_tensor(&b, "d", T(DOUBLE), "", NULL, 0);
-  pb_tensor *l = builder_tensor(&b, "l", T(INT64), "1", NULL, 0), *u = builder_tensor(&b, "u", T(UINT32), "2", NULL, 0);
+  pb_tensor *f = builder_tensor(&b, "f", T(FLOAT), "2", NULL, 0),
+            *d = builder_tensor(&b, "d", T(DOUBLE), "", NULL, 0);
+  pb_tensor *l = builder_tensor(&b, "l", T(INT64), "1", NULL, 0),
+            *u = builder_tensor(&b, "u", T(UINT32), "2", NULL, 0);
   f->n_float_data = 2, f->float_data = (float[]){ 1, 2 };
   d->n_double_data = 1, d->double_data = (double[]){ 0.5 };
   l->n_int64_data = 1, l->int64_data = (int64_t[]){ INT64_MIN };
@@ -105,9 +115,15 @@ static void refuse_tensor(pb_tensor *(*make)(builder *), qn_status status, const
   builder_refused(&b, status, message, "test.onnx");
   builder_done(&b);
 }
-static pb_tensor *too_short(builder *b) { return builder_tensor(b, "w", T(FLOAT), "2,3", "12345678", 8); }
-static pb_tensor *no_data(builder *b) { return builder_tensor(b, "w", T(FLOAT), "2", NULL, 0); }
-static pb_tensor *negative(builder *b) { return builder_tensor(b, "w", T(FLOAT), "-2", "12345678", 8); }
+static pb_tensor *too_short(builder *b) {
+  return builder_tensor(b, "w", T(FLOAT), "2,3", "12345678", 8);
+}
+static pb_tensor *no_data(builder *b) {
+  return builder_tensor(b, "w", T(FLOAT), "2", NULL, 0);
+}
+static pb_tensor *negative(builder *b) {
+  return builder_tensor(b, "w", T(FLOAT), "-2", "12345678", 8);
+}
 static pb_tensor *huge(builder *b) {
   return builder_tensor(b, "w", T(FLOAT), "4611686018427387904,4611686018427387904", "12345678", 8);
 }
@@ -168,7 +184,8 @@ static pb_tensor *external(builder *b, const char *location, const char *offset,
 }
 
 // Writes a model with one external tensor and reads it; the value of element 1, or the error's message.
-static float read_external(const char *location, const char *offset, const char *length, qn_status *out_status, char message[512]) {
+static float read_external(const char *location, const char *offset, const char *length, qn_status *out_status,
+                           char message[512]) {
   builder b;
   builder_init(&b, 13);
   add(&b, external(&b, location, offset, length));
@@ -201,7 +218,11 @@ Test(onnx_data, external, .init = make_folder, .fini = remove_folder) {
 }
 
 Test(onnx_data, external_that_is_wrong, .init = make_folder, .fini = remove_folder) {
-  static const struct { const char *location, *offset, *length; qn_status status; const char *message; } rows[] = {
+  static const struct {
+    const char *location, *offset, *length;
+    qn_status status;
+    const char *message;
+  } rows[] = {
     { "gone", NULL, NULL, QN_NOT_FOUND, "tensor 'w': cannot open" },
     { "gone/../weights", NULL, NULL, QN_INVALID, "leads out of the model's folder" },
     { "../weights", NULL, NULL, QN_INVALID, "leads out of the model's folder" },

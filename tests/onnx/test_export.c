@@ -6,8 +6,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { F32 = ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, INT64 = ONNX__TENSOR_PROTO__DATA_TYPE__INT64,
-       E4M3 = ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT8E4M3FN };
+enum {
+  F32 = ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT,
+  INT64 = ONNX__TENSOR_PROTO__DATA_TYPE__INT64,
+  E4M3 = ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT8E4M3FN
+};
 
 static char folder[64];
 static char path[160];
@@ -45,7 +48,9 @@ static pb_model *decode_written(builder *b) {
 
 static void add_unknown(ProtobufCMessage *message, ProtobufCMessageUnknownField *field) {
   static uint8_t bytes[] = "\x05hello";
-  *field = (ProtobufCMessageUnknownField){ .tag = 1000, .wire_type = PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED, .len = 6, .data = bytes };
+  *field = (ProtobufCMessageUnknownField){
+    .tag = 1000, .wire_type = PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED, .len = 6, .data = bytes
+  };
   message->n_unknown_fields = 1;
   message->unknown_fields = field;
 }
@@ -96,7 +101,8 @@ static void build_layers(builder *b, int layers) {
     for (int n = 0; n < 6; n++) snprintf(names[n], sizeof names[n], "%c%d", "atryds"[n], i);
     snprintf(text, sizeof text, "%s,%s,%s", in, in, in);
     builder_node(b, "Attention", text, names[0]);
-    builder_ints(b, builder_node(b, "Transpose", names[0], names[1]), "perm", 4, (const int64_t[]){ 0, 2, 1, 3 });
+    builder_ints(b, builder_node(b, "Transpose", names[0], names[1]), "perm", 4,
+                 (const int64_t[]){ 0, 2, 1, 3 });
     snprintf(text, sizeof text, "%s,merge", names[1]);
     builder_node(b, "Reshape", text, names[2]);
     snprintf(text, sizeof text, "%s,s,z", names[2]);
@@ -121,24 +127,28 @@ static void fuse_by_hand(qn_graph *graph) {
     if (qn_node_get_op(graph, node) != QN_OP_quantize) continue;
     qn_value value = qn_node_get_operand(graph, node, 0);
     qn_node attention = qn_value_get_node(graph, value);
-    while (qn_node_get_op(graph, attention) == QN_OP_reshape || qn_node_get_op(graph, attention) == QN_OP_transpose)
+    while (qn_node_get_op(graph, attention) == QN_OP_reshape ||
+           qn_node_get_op(graph, attention) == QN_OP_transpose)
       attention = qn_value_get_node(graph, qn_node_get_operand(graph, attention, 0));
     if (qn_node_get_op(graph, attention) != QN_OP_attention) continue;
     qn_value operands[8] = { 0 };
     for (uint32_t i = 0; i < 3; i++) operands[i] = qn_node_get_operand(graph, attention, i);
     operands[7] = qn_node_get_operand(graph, node, 1);
     qn_scheme scheme = qn_node_get_scheme(graph, node, "scheme");
-    const qn_attr attrs[] = { { .name = "output", .scheme = &scheme }, { .name = "out_layout", .text = "bsm" } };
+    const qn_attr attrs[] = { { .name = "output", .scheme = &scheme },
+                              { .name = "out_layout", .text = "bsm" } };
     qn_value result, old = qn_node_get_result(graph, node, 0);
-    cr_assert_eq(qn_graph_add(graph,
-                              qn_node_params(.op = QN_OP_attention, .operands = operands, .operand_count = 8, .attrs = attrs,
-                                             .attr_count = 2, .result_count = 1, .before = node),
-                              &result),
-                 QN_OK, "%s", qn_context_get_error(qn_graph_get_context(graph))->message);
+    cr_assert_eq(
+        qn_graph_add(graph,
+                     qn_node_params(.op = QN_OP_attention, .operands = operands, .operand_count = 8,
+                                    .attrs = attrs, .attr_count = 2, .result_count = 1, .before = node),
+                     &result),
+        QN_OK, "%s", qn_context_get_error(qn_graph_get_context(graph))->message);
     cr_assert_eq(qn_value_replace(graph, old, result, true), QN_OK);
     for (qn_node dead = node; qn_node_get_op(graph, dead) != QN_OP_const;) {
       qn_node next = qn_value_get_node(graph, qn_node_get_operand(graph, dead, 0));
-      bool used = qn_value_get_first_use(graph, qn_node_get_result(graph, dead, 0)) || qn_value_is_output(graph, qn_node_get_result(graph, dead, 0));
+      bool used = qn_value_get_first_use(graph, qn_node_get_result(graph, dead, 0)) ||
+                  qn_value_is_output(graph, qn_node_get_result(graph, dead, 0));
       if (used || dead == qn_value_get_node(graph, result) || qn_node_get_op(graph, dead) == QN_OP_input) break;
       if (dead == node) node = qn_value_get_node(graph, result);
       qn_node_remove(graph, dead);
@@ -297,7 +307,8 @@ Test(onnx_export, a_call_is_opened_only_if_its_nodes_are_fused, .init = make_fol
   builder_scalar(&b, "s", 0.5f);
   builder_initializer(&b, "z", E4M3, "", "\0", 1);
   builder_initializer(&b, "merge", INT64, "3", (const int64_t[]){ 0, 0, -1 }, 24);
-  pb_node *attend[] = { builder_make_node(&b, "Attention", "q,q,q", "a"), builder_make_node(&b, "Transpose", "a", "o") };
+  pb_node *attend[] = { builder_make_node(&b, "Attention", "q,q,q", "a"),
+                        builder_make_node(&b, "Transpose", "a", "o") };
   builder_ints(&b, attend[1], "perm", 4, (const int64_t[]){ 0, 2, 1, 3 });
   pb_node *soften[] = { builder_make_node(&b, "Softmax", "i", "p"), builder_make_node(&b, "Neg", "p", "o") };
   builder_function(&b, "local", "Attend", "q", "o", 2, attend);

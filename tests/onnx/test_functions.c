@@ -40,7 +40,8 @@ Test(onnx_functions, through_another_function) {
   builder b;
   start(&b);
   pb_node *inner[] = { builder_make_node(&b, "Softmax", "a", "y") };
-  pb_node *outer[] = { builder_make_node(&b, "local::Inner", "u", "v"), builder_make_node(&b, "Neg", "v", "w") };
+  pb_node *outer[] = { builder_make_node(&b, "local::Inner", "u", "v"),
+                       builder_make_node(&b, "Neg", "v", "w") };
   builder_function(&b, "local", "Inner", "a", "y", 1, inner);
   builder_function(&b, "local", "Outer", "u", "w", 2, outer);
   builder_node(&b, "local::Outer", "x", "out");

@@ -27,8 +27,11 @@ Test(onnx_graph, ids_names_and_locations) {
 }
 
 Test(onnx_graph, layers_from_metadata) {
-  static const struct { const char *key, *value, *layer; } rows[] = {
-    { "pkg.torch.onnx.name_scopes", "['', 'model', 'model.layers.3', 'model.layers.3.self_attn', 'softmax']", "model.layers.3.self_attn" },
+  static const struct {
+    const char *key, *value, *layer;
+  } rows[] = {
+    { "pkg.torch.onnx.name_scopes", "['', 'model', 'model.layers.3', 'model.layers.3.self_attn', 'softmax']",
+      "model.layers.3.self_attn" },
     { "pkg.torch.onnx.name_scopes", "['', 'softmax']", "" },
     { "pkg.torch.onnx.name_scopes", "['broken", "" },
     { "namespace", ": Model/model.layers.1: Block/softmax: aten.softmax.int", "model.layers.1" },
@@ -44,7 +47,8 @@ Test(onnx_graph, layers_from_metadata) {
     builder_metadata(&b, node, rows[i].key, rows[i].value);
     builder_output(&b, "out", F32, NULL);
     qn_onnx_model *model = builder_read(&b);
-    cr_expect_str_eq(qn_node_get_layer(model->graph, find_op(model->graph, QN_OP_relu)).text, rows[i].layer, "%s", rows[i].value);
+    cr_expect_str_eq(qn_node_get_layer(model->graph, find_op(model->graph, QN_OP_relu)).text, rows[i].layer,
+                     "%s", rows[i].value);
     qn_onnx_model_destroy(model);
     builder_done(&b);
   }
@@ -78,7 +82,9 @@ Test(onnx_graph, dims_as_expressions_and_as_names) {
   qn_graph *graph = model->graph;
   qn_type_info y = qn_type_get_info(graph, qn_value_get_type(graph, value_of(graph, "y")));
   qn_dim b_dim = qn_dim_symbol(graph, "B", 1), s_dim = qn_dim_symbol(graph, "S", 1);
-  qn_dim expected = qn_dim_add(graph, qn_dim_mul(graph, qn_dim_const(graph, 2), qn_dim_mul(graph, s_dim, b_dim)), qn_dim_const(graph, 1));
+  qn_dim expected =
+      qn_dim_add(graph, qn_dim_mul(graph, qn_dim_const(graph, 2), qn_dim_mul(graph, s_dim, b_dim)),
+                 qn_dim_const(graph, 1));
   cr_expect_eq(y.dims[0], expected);
   cr_expect_eq(y.dims[1], qn_dim_symbol(graph, "Min(48; S)", 10));
   cr_expect(strchr(type_text(graph, value_of(graph, "z")), '?'));
@@ -187,8 +193,12 @@ Test(onnx_graph, captures_of_subgraphs_are_uses) {
 }
 
 Test(onnx_graph, foreign_operations_have_effects_and_standard_ones_are_pure) {
-  static const struct { const char *op; bool effect; } rows[] = {
-    { "LRN", false }, { "ai.onnx.ml::Scaler", false }, { "RandomNormalLike", true }, { "com.acme::Thing", true } };
+  static const struct {
+    const char *op;
+    bool effect;
+  } rows[] = {
+    { "LRN", false }, { "ai.onnx.ml::Scaler", false }, { "RandomNormalLike", true }, { "com.acme::Thing", true }
+  };
   for (size_t i = 0; i < QN_COUNT(rows); i++) {
     builder b;
     builder_init(&b, 13);

@@ -1,8 +1,11 @@
 // The table of operations: order, one sample a row, attributes that became operands, versions.
 #include "onnx_test.h"
 
-enum { FLOAT = ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, INT64 = ONNX__TENSOR_PROTO__DATA_TYPE__INT64,
-       BOOL = ONNX__TENSOR_PROTO__DATA_TYPE__BOOL };
+enum {
+  FLOAT = ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT,
+  INT64 = ONNX__TENSOR_PROTO__DATA_TYPE__INT64,
+  BOOL = ONNX__TENSOR_PROTO__DATA_TYPE__BOOL
+};
 
 Test(onnx_ops, rows_are_sorted_and_their_words_exist) {
   const qn_onnx_op *previous = NULL, *row;
@@ -10,7 +13,8 @@ Test(onnx_ops, rows_are_sorted_and_their_words_exist) {
     cr_expect_leq(row->from, row->until, "%s", row->name);
     if (previous) {
       int order = strcmp(previous->name, row->name);
-      cr_expect(order < 0 || (order == 0 && previous->until < row->from), "%s after %s", row->name, previous->name);
+      cr_expect(order < 0 || (order == 0 && previous->until < row->from), "%s after %s", row->name,
+                previous->name);
     }
     cr_expect_eq(qn_onnx_op_find("", row->name, row->from), row);
     cr_expect_eq(qn_onnx_op_find("", row->name, row->until), row);
@@ -19,7 +23,8 @@ Test(onnx_ops, rows_are_sorted_and_their_words_exist) {
       char mark = word[own];
       if (*word == '-' || mark == '@' || mark == ':') continue;
       const char *name = mark == '=' ? word + own + 1 : word;
-      cr_expect_geq(qn_op_find_attr(row->op, name, (size_t)(word + length - name)), 0, "%s: %.*s", row->name, (int)length, word);
+      cr_expect_geq(qn_op_find_attr(row->op, name, (size_t)(word + length - name)), 0, "%s: %.*s", row->name,
+                    (int)length, word);
     }
   }
 }
@@ -51,7 +56,8 @@ static void check_sample(const sample *s) {
   qn_onnx_model *model = builder_read(&b);
   qn_graph *graph = qn_onnx_model_get_graph(model);
   qn_node made = qn_value_get_node(graph, value_of(graph, "out"));
-  cr_expect_eq(qn_node_get_op(graph, made), s->expect, "%s: %s", s->op, qn_op_get_info(qn_node_get_op(graph, made))->name);
+  cr_expect_eq(qn_node_get_op(graph, made), s->expect, "%s: %s", s->op,
+               qn_op_get_info(qn_node_get_op(graph, made))->name);
   cr_expect_eq(qn_node_get_id(graph, made), 1);
   qn_onnx_model_destroy(model);
   builder_done(&b);
@@ -59,37 +65,88 @@ static void check_sample(const sample *s) {
 
 Test(onnx_ops, every_plain_row_is_read) {
   static const sample samples[] = {
-    { "Abs", "x", 13, QN_OP_abs }, { "Add", "x,y", 13, QN_OP_add }, { "And", "p,p", 13, QN_OP_and },
-    { "Cast", "x", 13, QN_OP_cast }, { "CastLike", "x,i", 15, QN_OP_cast }, { "Ceil", "x", 13, QN_OP_ceil },
-    { "Clip", "x", 13, QN_OP_clip }, { "Concat", "x,y", 13, QN_OP_concat }, { "ConstantOfShape", "shape", 13, QN_OP_fill },
-    { "Cos", "x", 13, QN_OP_cos }, { "CumSum", "x,n", 14, QN_OP_cumsum }, { "Div", "x,y", 13, QN_OP_div },
-    { "Dropout", "x", 13, QN_OP_identity }, { "Equal", "x,y", 13, QN_OP_equal }, { "Erf", "x", 13, QN_OP_erf },
-    { "Exp", "x", 13, QN_OP_exp }, { "Flatten", "x", 13, QN_OP_flatten }, { "Floor", "x", 13, QN_OP_floor },
-    { "Gather", "x,i", 13, QN_OP_gather }, { "GatherElements", "x,i", 13, QN_OP_gather_elements },
-    { "Gelu", "x", 20, QN_OP_gelu }, { "Gemm", "m,m", 13, QN_OP_gemm }, { "Greater", "x,y", 13, QN_OP_greater },
-    { "GreaterOrEqual", "x,y", 13, QN_OP_greater_equal }, { "Identity", "x", 13, QN_OP_identity },
-    { "IsInf", "x", 13, QN_OP_is_inf }, { "IsNaN", "x", 13, QN_OP_is_nan },
-    { "LayerNormalization", "x,w", 17, QN_OP_layer_norm }, { "Less", "x,y", 13, QN_OP_less },
-    { "LessOrEqual", "x,y", 13, QN_OP_less_equal }, { "Log", "x", 13, QN_OP_log }, { "MatMul", "x,m", 13, QN_OP_matmul },
-    { "Max", "x,y", 13, QN_OP_max }, { "Max", "x", 13, QN_OP_identity }, { "Min", "x,y,x", 13, QN_OP_min },
-    { "Mod", "i,i", 13, QN_OP_mod }, { "Mul", "x,y", 13, QN_OP_mul }, { "Neg", "x", 13, QN_OP_neg },
-    { "Not", "p", 13, QN_OP_not }, { "Or", "p,p", 13, QN_OP_or }, { "Pow", "x,y", 13, QN_OP_pow },
-    { "RMSNormalization", "x,w", 23, QN_OP_rms_norm }, { "Range", "n,n,n", 13, QN_OP_range },
-    { "Reciprocal", "x", 13, QN_OP_reciprocal }, { "ReduceMax", "x", 13, QN_OP_reduce_max },
-    { "ReduceMax", "x", 18, QN_OP_reduce_max }, { "ReduceMean", "x", 13, QN_OP_reduce_mean },
-    { "ReduceMean", "x", 18, QN_OP_reduce_mean }, { "ReduceMin", "x", 13, QN_OP_reduce_min },
-    { "ReduceMin", "x", 20, QN_OP_reduce_min }, { "ReduceSum", "x", 12, QN_OP_reduce_sum },
-    { "ReduceSum", "x", 13, QN_OP_reduce_sum }, { "Relu", "x", 13, QN_OP_relu }, { "Reshape", "x,shape", 13, QN_OP_reshape },
-    { "Round", "x", 13, QN_OP_round }, { "Shape", "x", 13, QN_OP_shape }, { "Sigmoid", "x", 13, QN_OP_sigmoid },
-    { "Sin", "x", 13, QN_OP_sin }, { "Size", "x", 13, QN_OP_size }, { "Slice", "x,shape,shape", 13, QN_OP_slice },
-    { "Softmax", "x", 13, QN_OP_softmax }, { "Split", "x", 13, QN_OP_split }, { "Sqrt", "x", 13, QN_OP_sqrt },
-    { "Squeeze", "x,shape", 13, QN_OP_squeeze }, { "Sub", "x,y", 13, QN_OP_sub }, { "Sum", "x,y", 13, QN_OP_add },
-    { "Swish", "x", 24, QN_OP_swish }, { "Tanh", "x", 13, QN_OP_tanh }, { "Transpose", "x", 13, QN_OP_transpose },
-    { "Trilu", "x", 14, QN_OP_trilu }, { "Unsqueeze", "x,shape", 13, QN_OP_unsqueeze }, { "Where", "p,x,y", 13, QN_OP_where },
-    { "Xor", "p,p", 13, QN_OP_xor }, { "Expand", "x,shape", 13, QN_OP_expand }, { "Pad", "x,pads", 13, QN_OP_pad },
+    { "Abs", "x", 13, QN_OP_abs },
+    { "Add", "x,y", 13, QN_OP_add },
+    { "And", "p,p", 13, QN_OP_and },
+    { "Cast", "x", 13, QN_OP_cast },
+    { "CastLike", "x,i", 15, QN_OP_cast },
+    { "Ceil", "x", 13, QN_OP_ceil },
+    { "Clip", "x", 13, QN_OP_clip },
+    { "Concat", "x,y", 13, QN_OP_concat },
+    { "ConstantOfShape", "shape", 13, QN_OP_fill },
+    { "Cos", "x", 13, QN_OP_cos },
+    { "CumSum", "x,n", 14, QN_OP_cumsum },
+    { "Div", "x,y", 13, QN_OP_div },
+    { "Dropout", "x", 13, QN_OP_identity },
+    { "Equal", "x,y", 13, QN_OP_equal },
+    { "Erf", "x", 13, QN_OP_erf },
+    { "Exp", "x", 13, QN_OP_exp },
+    { "Flatten", "x", 13, QN_OP_flatten },
+    { "Floor", "x", 13, QN_OP_floor },
+    { "Gather", "x,i", 13, QN_OP_gather },
+    { "GatherElements", "x,i", 13, QN_OP_gather_elements },
+    { "Gelu", "x", 20, QN_OP_gelu },
+    { "Gemm", "m,m", 13, QN_OP_gemm },
+    { "Greater", "x,y", 13, QN_OP_greater },
+    { "GreaterOrEqual", "x,y", 13, QN_OP_greater_equal },
+    { "Identity", "x", 13, QN_OP_identity },
+    { "IsInf", "x", 13, QN_OP_is_inf },
+    { "IsNaN", "x", 13, QN_OP_is_nan },
+    { "LayerNormalization", "x,w", 17, QN_OP_layer_norm },
+    { "Less", "x,y", 13, QN_OP_less },
+    { "LessOrEqual", "x,y", 13, QN_OP_less_equal },
+    { "Log", "x", 13, QN_OP_log },
+    { "MatMul", "x,m", 13, QN_OP_matmul },
+    { "Max", "x,y", 13, QN_OP_max },
+    { "Max", "x", 13, QN_OP_identity },
+    { "Min", "x,y,x", 13, QN_OP_min },
+    { "Mod", "i,i", 13, QN_OP_mod },
+    { "Mul", "x,y", 13, QN_OP_mul },
+    { "Neg", "x", 13, QN_OP_neg },
+    { "Not", "p", 13, QN_OP_not },
+    { "Or", "p,p", 13, QN_OP_or },
+    { "Pow", "x,y", 13, QN_OP_pow },
+    { "RMSNormalization", "x,w", 23, QN_OP_rms_norm },
+    { "Range", "n,n,n", 13, QN_OP_range },
+    { "Reciprocal", "x", 13, QN_OP_reciprocal },
+    { "ReduceMax", "x", 13, QN_OP_reduce_max },
+    { "ReduceMax", "x", 18, QN_OP_reduce_max },
+    { "ReduceMean", "x", 13, QN_OP_reduce_mean },
+    { "ReduceMean", "x", 18, QN_OP_reduce_mean },
+    { "ReduceMin", "x", 13, QN_OP_reduce_min },
+    { "ReduceMin", "x", 20, QN_OP_reduce_min },
+    { "ReduceSum", "x", 12, QN_OP_reduce_sum },
+    { "ReduceSum", "x", 13, QN_OP_reduce_sum },
+    { "Relu", "x", 13, QN_OP_relu },
+    { "Reshape", "x,shape", 13, QN_OP_reshape },
+    { "Round", "x", 13, QN_OP_round },
+    { "Shape", "x", 13, QN_OP_shape },
+    { "Sigmoid", "x", 13, QN_OP_sigmoid },
+    { "Sin", "x", 13, QN_OP_sin },
+    { "Size", "x", 13, QN_OP_size },
+    { "Slice", "x,shape,shape", 13, QN_OP_slice },
+    { "Softmax", "x", 13, QN_OP_softmax },
+    { "Split", "x", 13, QN_OP_split },
+    { "Sqrt", "x", 13, QN_OP_sqrt },
+    { "Squeeze", "x,shape", 13, QN_OP_squeeze },
+    { "Sub", "x,y", 13, QN_OP_sub },
+    { "Sum", "x,y", 13, QN_OP_add },
+    { "Swish", "x", 24, QN_OP_swish },
+    { "Tanh", "x", 13, QN_OP_tanh },
+    { "Transpose", "x", 13, QN_OP_transpose },
+    { "Trilu", "x", 14, QN_OP_trilu },
+    { "Unsqueeze", "x,shape", 13, QN_OP_unsqueeze },
+    { "Where", "p,x,y", 13, QN_OP_where },
+    { "Xor", "p,p", 13, QN_OP_xor },
+    { "Expand", "x,shape", 13, QN_OP_expand },
+    { "Pad", "x,pads", 13, QN_OP_pad },
     // Other versions, other meanings: left alone.
-    { "Gelu", "x", 19, QN_OP_extern }, { "RMSNormalization", "x,w", 22, QN_OP_extern }, { "Mod", "i,i", 28, QN_OP_extern },
-    { "Softmax", "x", 12, QN_OP_extern }, { "NoSuchOperation", "x", 13, QN_OP_extern }, { "com.acme::Add", "x,y", 13, QN_OP_extern },
+    { "Gelu", "x", 19, QN_OP_extern },
+    { "RMSNormalization", "x,w", 22, QN_OP_extern },
+    { "Mod", "i,i", 28, QN_OP_extern },
+    { "Softmax", "x", 12, QN_OP_extern },
+    { "NoSuchOperation", "x", 13, QN_OP_extern },
+    { "com.acme::Add", "x,y", 13, QN_OP_extern },
   };
   for (size_t i = 0; i < QN_COUNT(samples); i++) check_sample(&samples[i]);
 }
@@ -149,7 +206,10 @@ Test(onnx_ops, old_slice_split_and_clip) {
 }
 
 Test(onnx_ops, softmax_of_old_means_the_same_on_the_last_dim_only) {
-  static const struct { int64_t axis; qn_op expect; } cases[] = { { 2, QN_OP_softmax }, { -1, QN_OP_softmax }, { 1, QN_OP_extern } };
+  static const struct {
+    int64_t axis;
+    qn_op expect;
+  } cases[] = { { 2, QN_OP_softmax }, { -1, QN_OP_softmax }, { 1, QN_OP_extern } };
   for (size_t i = 0; i < QN_COUNT(cases); i++) {
     builder b;
     builder_init(&b, 11);
@@ -236,7 +296,8 @@ Test(onnx_ops, enum_attributes_in_any_case) {
   char text[32];
   const qn_op_info *row = qn_op_get_info(QN_OP_conv);
   int index = qn_op_find_attr(QN_OP_conv, "auto_pad", 8);
-  qn_attr_format_choice(&row->attrs[index], qn_node_get_int(graph, find_op(graph, QN_OP_conv), "auto_pad"), text);
+  qn_attr_format_choice(&row->attrs[index], qn_node_get_int(graph, find_op(graph, QN_OP_conv), "auto_pad"),
+                        text);
   cr_expect_str_eq(text, "same_upper");
   qn_onnx_model_destroy(model);
   builder_done(&b);

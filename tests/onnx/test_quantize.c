@@ -1,11 +1,21 @@
 // QuantizeLinear and DequantizeLinear as schemes, a row a case.
 #include "onnx_test.h"
 
-enum { F32 = ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, F16 = ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT16, BF16 = ONNX__TENSOR_PROTO__DATA_TYPE__BFLOAT16,
-       S8 = ONNX__TENSOR_PROTO__DATA_TYPE__INT8, U8 = ONNX__TENSOR_PROTO__DATA_TYPE__UINT8, S16 = ONNX__TENSOR_PROTO__DATA_TYPE__INT16,
-       S32 = ONNX__TENSOR_PROTO__DATA_TYPE__INT32, S4 = ONNX__TENSOR_PROTO__DATA_TYPE__INT4, E4M3 = ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT8E4M3FN,
-       E4M3Z = ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT8E4M3FNUZ, E5M2 = ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT8E5M2,
-       E2M1 = ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT4E2M1, U2 = ONNX__TENSOR_PROTO__DATA_TYPE__UINT2 };
+enum {
+  F32 = ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT,
+  F16 = ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT16,
+  BF16 = ONNX__TENSOR_PROTO__DATA_TYPE__BFLOAT16,
+  S8 = ONNX__TENSOR_PROTO__DATA_TYPE__INT8,
+  U8 = ONNX__TENSOR_PROTO__DATA_TYPE__UINT8,
+  S16 = ONNX__TENSOR_PROTO__DATA_TYPE__INT16,
+  S32 = ONNX__TENSOR_PROTO__DATA_TYPE__INT32,
+  S4 = ONNX__TENSOR_PROTO__DATA_TYPE__INT4,
+  E4M3 = ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT8E4M3FN,
+  E4M3Z = ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT8E4M3FNUZ,
+  E5M2 = ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT8E5M2,
+  E2M1 = ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT4E2M1,
+  U2 = ONNX__TENSOR_PROTO__DATA_TYPE__UINT2
+};
 
 typedef struct quantize_case {
   const char *label;
@@ -13,32 +23,32 @@ typedef struct quantize_case {
   int x, scale, zero_point; // types; zero_point 0: absent
   const char *scale_dims;
   int64_t axis, block_size, output_dtype, precision, saturate; // -9: not said
-  const char *expect; // the scheme's text, or "extern"
+  const char *expect;                                          // the scheme's text, or "extern"
 } quantize_case;
 
 #define NO -9
 static const quantize_case cases[] = {
-  { "plain u8",       10, F32, F32, 0,    "",      NO, NO, NO, NO, NO,   "int8_static{target=u8, zero_point=false}" },
-  { "s8",             13, F32, F32, S8,   "",      NO, NO, NO, NO, NO,   "int8_static" },
-  { "one element",    13, F32, F32, S8,   "1",     NO, NO, NO, NO, NO,   "int8_static" },
-  { "channel",        13, F32, F32, U8,   "8",     1,  NO, NO, NO, NO,   "int8_channel{target=u8, axis=-2}" },
-  { "default axis",   13, F32, F32, S8,   "8",     NO, NO, NO, NO, NO,   "int8_channel{axis=-2}" },
-  { "last axis",      13, F32, F32, S8,   "16",    -1, NO, NO, NO, NO,   "int8_channel" },
-  { "fp8",            19, F32, F32, E4M3, "",      NO, NO, NO, NO, NO,   "fp8_static" },
-  { "fp8 wraps",      19, F32, F32, E4M3, "",      NO, NO, NO, NO, 0,    "fp8_static{saturate=false}" },
-  { "fp8 fnuz",       19, F32, F32, E4M3Z, "",     NO, NO, NO, NO, 1,    "fp8_static{target=e4m3fnuz}" },
-  { "e5m2",           19, F32, F32, E5M2, "",      NO, NO, NO, NO, NO,   "fp8_static{target=e5m2}" },
-  { "f16 quotient",   19, F16, F16, E4M3, "",      NO, NO, NO, NO, NO,   "fp8_static{scale=f16, compute=f16}" },
-  { "bf16 quotient",  21, BF16, BF16, E4M3, "",    NO, NO, NO, NO, NO,   "fp8_static{scale=bf16, compute=bf16}" },
-  { "precision",      23, F16, F16, E4M3, "",      NO, NO, NO, F32, NO,  "fp8_static{scale=f16}" },
-  { "output_dtype",   21, F32, F32, 0,    "",      NO, NO, E4M3, NO, NO, "fp8_static" },
-  { "fp8 channel",    21, F32, F32, E4M3, "16",    2,  NO, NO, NO, NO,   "fp8_channel" },
-  { "int16",          21, F32, F32, S16,  "",      NO, NO, NO, NO, NO,   "int16_static" },
-  { "int4 blocks",    21, F32, F32, S4,   "2,8,4", 2,  4,  NO, NO, NO,   "int4_block{group=4}" },
-  { "fp8 blocks",     21, F32, F32, 0,    "2,8,4", -1, 4,  E4M3, NO, NO, "fp8_block{group=4}" },
-  { "fp4 blocks",     23, F32, F32, 0,    "2,8,1", -1, 16, E2M1, NO, NO, "fp4_block{group=16}" },
-  { "block of one",   21, F32, F32, 0,    "2,8,4", -1, 70000, E4M3, NO, NO, "extern" },
-  { "no such type",   25, F32, F32, 0,    "",      NO, NO, U2, NO, NO,   "extern" },
+  { "plain u8", 10, F32, F32, 0, "", NO, NO, NO, NO, NO, "int8_static{target=u8, zero_point=false}" },
+  { "s8", 13, F32, F32, S8, "", NO, NO, NO, NO, NO, "int8_static" },
+  { "one element", 13, F32, F32, S8, "1", NO, NO, NO, NO, NO, "int8_static" },
+  { "channel", 13, F32, F32, U8, "8", 1, NO, NO, NO, NO, "int8_channel{target=u8, axis=-2}" },
+  { "default axis", 13, F32, F32, S8, "8", NO, NO, NO, NO, NO, "int8_channel{axis=-2}" },
+  { "last axis", 13, F32, F32, S8, "16", -1, NO, NO, NO, NO, "int8_channel" },
+  { "fp8", 19, F32, F32, E4M3, "", NO, NO, NO, NO, NO, "fp8_static" },
+  { "fp8 wraps", 19, F32, F32, E4M3, "", NO, NO, NO, NO, 0, "fp8_static{saturate=false}" },
+  { "fp8 fnuz", 19, F32, F32, E4M3Z, "", NO, NO, NO, NO, 1, "fp8_static{target=e4m3fnuz}" },
+  { "e5m2", 19, F32, F32, E5M2, "", NO, NO, NO, NO, NO, "fp8_static{target=e5m2}" },
+  { "f16 quotient", 19, F16, F16, E4M3, "", NO, NO, NO, NO, NO, "fp8_static{scale=f16, compute=f16}" },
+  { "bf16 quotient", 21, BF16, BF16, E4M3, "", NO, NO, NO, NO, NO, "fp8_static{scale=bf16, compute=bf16}" },
+  { "precision", 23, F16, F16, E4M3, "", NO, NO, NO, F32, NO, "fp8_static{scale=f16}" },
+  { "output_dtype", 21, F32, F32, 0, "", NO, NO, E4M3, NO, NO, "fp8_static" },
+  { "fp8 channel", 21, F32, F32, E4M3, "16", 2, NO, NO, NO, NO, "fp8_channel" },
+  { "int16", 21, F32, F32, S16, "", NO, NO, NO, NO, NO, "int16_static" },
+  { "int4 blocks", 21, F32, F32, S4, "2,8,4", 2, 4, NO, NO, NO, "int4_block{group=4}" },
+  { "fp8 blocks", 21, F32, F32, 0, "2,8,4", -1, 4, E4M3, NO, NO, "fp8_block{group=4}" },
+  { "fp4 blocks", 23, F32, F32, 0, "2,8,1", -1, 16, E2M1, NO, NO, "fp4_block{group=16}" },
+  { "block of one", 21, F32, F32, 0, "2,8,4", -1, 70000, E4M3, NO, NO, "extern" },
+  { "no such type", 25, F32, F32, 0, "", NO, NO, U2, NO, NO, "extern" },
 };
 
 static void build(builder *b, const quantize_case *c) {
@@ -145,7 +155,11 @@ Test(onnx_quantize, other_addresses_of_the_same_operation) {
 }
 
 Test(onnx_quantize, dequantize) {
-  static const struct { int codes, scale; int64_t output; const char *scheme, *type; } rows[] = {
+  static const struct {
+    int codes, scale;
+    int64_t output;
+    const char *scheme, *type;
+  } rows[] = {
     { E4M3, F32, NO, "fp8_static", "f32[2,4]" },
     { E4M3, F16, NO, "fp8_static{scale=f16, compute=f16}", "f16[2,4]" },
     { S8, F32, F16, "int8_static{zero_point=false}", "f16[2,4]" },
