@@ -68,6 +68,8 @@ int main(void) {
   if (qn_compiler_create(context, qn_compiler_params(.cache_dir = ""), &compiler) != QN_OK) return 1;
   if (qn_compiler_get_nvrtc(compiler, &path, &major, &minor) != QN_OK) {
     printf("skipped: %s\n", qn_context_get_error(context)->message);
+    qn_compiler_destroy(compiler);
+    qn_context_destroy(context);
     return SKIPPED;
   }
   int index = 0;
