@@ -4,6 +4,7 @@
 // alternatives, users to look among) and a trail of what was bound since. A goal that fails takes the newest
 // choice back, undoes the trail to its height and goes on with the next alternative. All buffers are as large
 // as the largest rule of the set can ever fill: a term is visited at most once between two backtracks.
+#include "ir/graph_priv.h"
 #include "patterns/match_priv.h"
 
 qn_miss *qn_match_further(qn_matcher *matcher, uint32_t stage, qn_why why, uint32_t place) {
@@ -200,11 +201,11 @@ static bool match_tests(qn_matcher *matcher, const qn_term *term, qn_node node, 
   if (term->any_attrs) return true;
   const qn_attr_info *attrs = qn_op_get_info(qn_node_get_op(graph, node))->attrs;
   for (int a = 0; attrs[a].name; a++) {
+    if (!qn_node_find_attr(graph, node, a)) continue; // the default
     bool mentioned = false;
     for (uint16_t i = 0; i < term->test_count && !mentioned; i++)
       mentioned = !strcmp(program->tests[term->test_first + i].attr->name, attrs[a].name);
-    if (!mentioned && qn_node_has_attr(graph, node, attrs[a].name))
-      return fail_term(matcher, QN_WHY_attribute, term, value, operand, -1, a);
+    if (!mentioned) return fail_term(matcher, QN_WHY_attribute, term, value, operand, -1, a);
   }
   return true;
 }

@@ -29,10 +29,10 @@ static qn_status copy_attrs(build *b, const qn_build_node *node, qn_attr *attrs,
   if (source == QN_NONE) return QN_OK;
   const qn_op_info *to = qn_op_get_info(node->op), *from = qn_op_get_info(qn_node_get_op(b->graph, source));
   for (int a = 0; a < QN_OP_ATTRS_MAX && from->attrs[a].name; a++) {
+    if (!qn_node_find_attr(b->graph, source, a)) continue; // the default
     const qn_attr_info *attr = &from->attrs[a];
     int index = qn_op_find_attr(node->op, attr->name, strlen(attr->name));
     if (index < 0 || to->attrs[index].kind != attr->kind || is_given(b, node, attr->name)) continue;
-    if (!qn_node_has_attr(b->graph, source, attr->name)) continue;
     qn_literal value = qn_attr_get(b->graph, source, attr);
     if (!qn_literal_to_attr(attr, &value, &b->matcher->arena, &attrs[(*count)++]))
       return qn_fail_memory(b->matcher->context);

@@ -122,7 +122,7 @@ static void describe(qn_onnx_importer *im, qn_node_params *params) {
   params->id = (uint64_t)im->item->origin + 1;
   params->name = node->name && *node->name ? node->name : NULL;
   params->layer = im->layer.length ? im->layer.text : NULL;
-  params->location = im->location.text;
+  params->location = im->file; // the id says which node of it
 }
 
 // The graph names the node; the file stands in front.
@@ -270,10 +270,9 @@ static qn_status add_extern(qn_onnx_importer *im) {
 static qn_status add_item(qn_onnx_importer *im, const qn_onnx_item *item, int64_t version) {
   const pb_node *node = item->node;
   im->item = item;
-  im->layer.length = im->location.length = 0;
+  im->layer.length = 0;
   qn_onnx_layer(node, &im->layer);
-  qn_buf_printf(&im->location, "%s:%u", im->file, item->origin);
-  if (im->layer.status != QN_OK || im->location.status != QN_OK) return qn_fail_memory(im->context);
+  if (im->layer.status != QN_OK) return qn_fail_memory(im->context);
 
   const char *domain = qn_onnx_domain(node->domain);
   const qn_onnx_op *row = qn_onnx_op_find(domain, qn_onnx_text(node->op_type), *domain ? 1 : version);
@@ -387,11 +386,9 @@ qn_status qn_onnx_build(qn_onnx_model *model) {
                           .memory = &model->memory,
                           .file = slash ? slash + 1 : model->place,
                           .layer = QN_BUF(context),
-                          .location = QN_BUF(context),
                           .raw = QN_BUF(context) };
   qn_status status = build(&im);
   qn_buf_free(&im.layer);
-  qn_buf_free(&im.location);
   qn_buf_free(&im.raw);
   qn_free(context, im.operands, im.operand_capacity * sizeof *im.operands);
   qn_free(context, im.names, im.name_capacity * sizeof *im.names);

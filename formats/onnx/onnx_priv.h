@@ -144,8 +144,8 @@ typedef struct qn_onnx_importer {
   qn_context *context;
   qn_graph *graph;
   qn_onnx_memory *memory;
-  const char *file; // the last part of the place, for locations
-  qn_buf layer, location, raw;
+  const char *file; // the last part of the place: the location of every node, whose id says where in it
+  qn_buf layer, raw;
   // The current node, being made. Arrays grow and are reused.
   const qn_onnx_item *item;
   qn_op op;

@@ -18,7 +18,7 @@ Test(onnx_graph, ids_names_and_locations) {
   cr_expect_str_eq(qn_node_get_name(graph, relu).text, "/model/layers.0/mlp/Relu");
   cr_expect_str_eq(qn_node_get_layer(graph, relu).text, "model.layers.0.mlp");
   cr_expect_str_eq(qn_node_get_layer(graph, neg).text, "");
-  cr_expect_str_eq(qn_node_get_location(graph, neg).text, "test.onnx:1");
+  cr_expect_str_eq(qn_node_get_location(graph, neg).text, "test.onnx");
   cr_expect_str_eq(qn_graph_get_name(graph).text, "test");
   cr_expect_eq(qn_node_get_id(graph, qn_graph_get_first(graph)), 0);
   cr_expect_str_eq(type_text(graph, value_of(graph, "out")), "f32[batch,4]");
