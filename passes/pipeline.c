@@ -214,25 +214,26 @@ static qn_str node_name(qn_pipeline *pipeline, qn_node node) {
 // Remembers the attention and the quantize of a fusion for the remarks.
 static qn_status note_fusion(qn_pipeline *pipeline, const qn_rewrite_event *event) {
   const qn_graph *graph = pipeline->graph;
-  qn_fusion_entry fusion = { .rule = event->rule->name };
-  for (uint32_t i = 0; i < event->created_count; i++)
-    if (qn_node_get_op(graph, event->created[i]) == QN_OP_attention) fusion.fused = event->created[i];
+  qn_node attention = QN_NONE, quantize = QN_NONE, fused = QN_NONE;
   for (uint32_t i = 0; i < event->matched_count; i++) {
-    qn_node node = event->matched[i];
-    qn_op op = qn_node_get_op(graph, node);
-    if (op == QN_OP_attention) {
-      fusion.attention_name = node_name(pipeline, node);
-      fusion.attention_layer = qn_node_get_layer(graph, node);
-      fusion.attention_id = qn_node_get_id(graph, node);
-    } else if (op == QN_OP_quantize) {
-      fusion.quantize_name = node_name(pipeline, node);
-      fusion.quantize_layer = qn_node_get_layer(graph, node);
-      fusion.quantize_id = qn_node_get_id(graph, node);
-    }
+    qn_op op = qn_node_get_op(graph, event->matched[i]);
+    if (op == QN_OP_attention) attention = event->matched[i];
+    if (op == QN_OP_quantize) quantize = event->matched[i];
   }
-  if (!fusion.fused || !fusion.quantize_name.text) return QN_OK;
+  for (uint32_t i = 0; i < event->created_count; i++)
+    if (qn_node_get_op(graph, event->created[i]) == QN_OP_attention) fused = event->created[i];
+  if (!attention || !quantize || !fused) return QN_OK;
   QN_TRY(QN_RESERVE(pipeline->context, pipeline->fusions.at, pipeline->fusions.capacity, pipeline->fusions.count + 1ull));
-  pipeline->fusions.at[pipeline->fusions.count++] = fusion;
+  pipeline->fusions.at[pipeline->fusions.count++] = (qn_fusion_entry){
+    .fused = fused,
+    .rule = event->rule->name,
+    .attention_name = node_name(pipeline, attention),
+    .attention_layer = qn_node_get_layer(graph, attention),
+    .attention_id = qn_node_get_id(graph, attention),
+    .quantize_name = node_name(pipeline, quantize),
+    .quantize_layer = qn_node_get_layer(graph, quantize),
+    .quantize_id = qn_node_get_id(graph, quantize),
+  };
   return QN_OK;
 }
 
