@@ -211,8 +211,9 @@ static void move_readers(build *b) {
   if (b->program->output_count == 1) return;
   for (qn_match_find_span(b->match, &node, &last); node != last; node = next) {
     next = qn_node_get_next(b->graph, node);
-    if (node < b->matcher->mark_capacity && b->matcher->marks[node] == b->matcher->mark)
-      qn_node_move_before(b->graph, node, last);
+    if (node >= b->matcher->mark_capacity || b->matcher->marks[node] != b->matcher->mark) continue;
+    b->matcher->marks[node] = 0; // it is met again, in front of the last output
+    qn_node_move_before(b->graph, node, last);
   }
 }
 
