@@ -66,9 +66,9 @@ qn_status qn_onnx_find_uses(qn_onnx_exporter *ex) {
   }
   const pb_graph *graph = model->proto->graph;
   for (size_t i = 0; i < graph->n_output; i++) {
-    const qn_onnx_name *name =
-        qn_onnx_names_find(&model->names, graph->output[i]->name, strlen(graph->output[i]->name));
-    ex->is_output[name - model->names.entries] = 1;
+    const char *text = qn_onnx_text(graph->output[i]->name);
+    const qn_onnx_name *name = qn_onnx_names_find(&model->names, text, strlen(text));
+    if (name) ex->is_output[name - model->names.entries] = 1; // an output without a name is nobody's
   }
   return QN_OK;
 }
