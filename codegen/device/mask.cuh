@@ -17,9 +17,8 @@ DEVICE float mask_value(const u8 *at) {
   else return float_of(ld_global_u16(at) << 16);
 }
 
-// Applies scale and mask to one row of the scores, columns `first` + 8n + 2t, + 1; `edge` says that some positions
-// of this tile are not visible. `mask` is the mask's row, `mask_kv` its stride in bytes.
-template <bool edge>
+// Applies scale and mask to one row of the scores, columns `first` + 8n + 2t, + 1, of which those below `visible` are
+// seen. `mask` is the mask's row, `mask_kv` its stride in bytes.
 DEVICE void mask_row(float (&scores)[TILE_KV / 8][4], int half, int first, int visible, const u8 *mask, int mask_kv) {
   int column = first + (int)(thread_index() % 4) * 2;
 #pragma unroll
@@ -28,7 +27,7 @@ DEVICE void mask_row(float (&scores)[TILE_KV / 8][4], int half, int first, int v
     for (int i = 0; i < 2; i++) {
       float &score = scores[n][half * 2 + i];
       int position = column + n * 8 + i;
-      if (edge && position >= visible) {
+      if (position >= visible) {
         score = minus_infinity();
         continue;
       }
@@ -44,4 +43,14 @@ DEVICE void mask_row(float (&scores)[TILE_KV / 8][4], int half, int first, int v
         score = fma_rn(score, SCALE, mask_value(mask + position * mask_kv));
       }
     }
+}
+
+// The same for a tile without a mask of which every row sees every position.
+DEVICE void scale_row(float (&scores)[TILE_KV / 8][4], int half) {
+  if constexpr (!SCORES_RAW) {
+#pragma unroll
+    for (int n = 0; n < TILE_KV / 8; n++)
+#pragma unroll
+      for (int i = half * 2; i < half * 2 + 2; i++) scores[n][i] = mul_rn(scores[n][i], SCALE);
+  }
 }

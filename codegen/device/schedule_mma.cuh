@@ -3,7 +3,8 @@
 //
 //   shared memory:  [ q tile ][ k 0 ][ v 0 ][ k 1 ][ v 1 ] ...      at the end the output, from the start
 //   ring:           wait for tile i, barrier, start copy of tile i + STAGES - 1, compute on tile i
-//   tiles:          0 .. full - 1 need no bounds; full .. count - 1 hold the diagonal or the end of kv
+//   tiles:          0 .. full - 1 need no bounds; full .. count - 1 hold the diagonal or the end of kv: a branch that
+//                   all threads take alike, since two loops would be twice the code to compile
 
 constexpr int WARP_ROWS = TILE_Q / WARPS;
 constexpr int ROW_BLOCKS = WARP_ROWS / 16;
@@ -11,8 +12,6 @@ constexpr int K_STEPS = ROW_BYTES / 32; // products that one row of q and k take
 constexpr int COLUMNS = HEAD_DIM / 8;   // accumulator blocks of one row block
 // q stays in registers where there is room, else it is read again for each kv tile.
 constexpr bool Q_IN_REGISTERS = ELEMENT_BYTES == 2 && ROW_BLOCKS == 1;
-// One loop with bounds checks instead of two, where the checks are little beside the rest: half the code.
-constexpr bool EDGE_EVERYWHERE = ELEMENT_BYTES == 4 || MASK != MASK_NONE;
 
 typedef float score_block[TILE_KV / 8][4];
 typedef float output_block[COLUMNS][4];
@@ -101,9 +100,9 @@ DEVICE void accumulate_output(warp_state &warp, u32 v_tile) {
   }
 }
 
-// Tile `index` of kv, from the ring to the accumulators.
-template <bool edge>
-DEVICE void process_tile(const launch_params &params, const block_state &block, warp_state &warp, int index, int count) {
+// Tile `index` of `count` of kv, from the ring to the accumulators; the first `full` are seen whole by every row.
+DEVICE void process_tile(const launch_params &params, const block_state &block, warp_state &warp, int index, int full,
+                         int count) {
   cp_async_wait<STAGES - 2>();
   block_sync(); // tile `index` has arrived for all, and all are done with tile index - 1, whose buffer is next
   if (index + STAGES - 1 < count) load_kv_tile(params, block, index + STAGES - 1);
@@ -118,8 +117,11 @@ DEVICE void process_tile(const launch_params &params, const block_state &block, 
     for (int half = 0; half < 2; half++) {
       int row = block.first_row + m * 16 + half * 8 + group;
       int inside = row < (int)params.q_len ? row : (int)params.q_len - 1; // rows beyond the end read the last one's
-      mask_row<edge>(warp.scores[m], half, index * TILE_KV, visible_positions(params, row),
-                     block.mask + inside * block.mask_stride, block.mask_kv);
+      if (MASK == MASK_NONE && index < full)
+        scale_row(warp.scores[m], half);
+      else
+        mask_row(warp.scores[m], half, index * TILE_KV, visible_positions(params, row),
+                 block.mask + inside * block.mask_stride, block.mask_kv);
       float shrink = softmax_row(warp.scores[m], half, warp.rows[m][half]);
 #pragma unroll
       for (int n = 0; n < COLUMNS; n++) {
@@ -205,13 +207,8 @@ DEVICE void attention(const launch_params &params) {
       for (int step = 0; step < K_STEPS; step++) load_q(warp.q[m][step], block.q_tile, m, step);
   }
 
-  int index = 0;
-  if constexpr (!EDGE_EVERYWHERE) {
 #pragma unroll 1
-    for (; index < full; index++) process_tile<false>(params, block, warp, index, count);
-  }
-#pragma unroll 1
-  for (; index < count; index++) process_tile<true>(params, block, warp, index, count);
+  for (int index = 0; index < count; index++) process_tile(params, block, warp, index, full, count);
 
   epilogue epilogue;
   epilogue.prepare(params);
