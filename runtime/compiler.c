@@ -7,7 +7,10 @@
 #include "runtime/kernel_priv.h"
 #include "runtime/nvrtc_priv.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { CACHE_LIMIT = 256 << 20 };
 
@@ -34,6 +37,16 @@ static option_list options_for(qn_binary binary) {
                             : (option_list){ ptx_options, QN_COUNT(ptx_options) };
 }
 
+// A folder that the caller names must keep kernels; the user's own is used if it can be.
+static qn_status check_named_cache(qn_context *context, const char *folder, const qn_cache *cache) {
+  if (!folder || !*folder) return QN_OK;
+  const char *off = "off: ", *words = cache->state;
+  if (cache->folder < 0)
+    return qn_fail(context, QN_IO, NULL, "the cache folder cannot be used: %s", strncmp(words, off, strlen(off)) ? words : words + strlen(off));
+  if (faccessat(cache->folder, ".", W_OK, 0) == 0) return QN_OK;
+  return qn_fail(context, QN_IO, folder, "the cache folder cannot be written: %s", strerror(errno));
+}
+
 qn_status qn_compiler_create(qn_context *context, const qn_compiler_params *params,
                              qn_compiler **out_compiler) {
   static const qn_compiler_params defaults = { 0 };
@@ -45,6 +58,7 @@ qn_status qn_compiler_create(qn_context *context, const qn_compiler_params *para
   compiler->search_log = QN_BUF(context);
   qn_status status = qn_cache_open(context, params->cache_dir,
                                    params->cache_limit ? params->cache_limit : CACHE_LIMIT, &compiler->cache);
+  if (status == QN_OK) status = check_named_cache(context, params->cache_dir, &compiler->cache);
   if (status == QN_OK && params->nvrtc_path) {
     compiler->nvrtc_path_size = strlen(params->nvrtc_path) + 1;
     compiler->nvrtc_path = qn_alloc(context, compiler->nvrtc_path_size);

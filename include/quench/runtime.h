@@ -16,7 +16,8 @@ typedef struct qn_compiler qn_compiler;
 
 typedef struct qn_compiler_params {
   const char *nvrtc_path; // a libnvrtc file or its folder; NULL: the search order of docs/nvrtc.md
-  const char *cache_dir;  // NULL: $XDG_CACHE_HOME/quench or ~/.cache/quench; "": no cache
+  const char *cache_dir;  // NULL: $XDG_CACHE_HOME/quench or ~/.cache/quench, if it can be used; "": no cache;
+                          // any other must be usable and writable, else QN_IO
   uint64_t cache_limit;   // bytes; 0: 256 MiB
 } qn_compiler_params;
 #define qn_compiler_params(...) (&(const qn_compiler_params){__VA_ARGS__})

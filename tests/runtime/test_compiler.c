@@ -188,14 +188,22 @@ Test(compiler, a_cached_kernel_that_cannot_be_read_is_compiled_again) {
   qn_compiler_destroy(compiler);
 }
 
+// The user's own folder is a help that may be missing; one that is named is a wish that cannot be met.
 Test(compiler, an_unusable_cache_is_said_and_does_no_harm) {
-  qn_compiler *compiler = create(FAKE_NVRTC, "/proc/quench");
+  setenv("XDG_CACHE_HOME", "/proc", 1);
+  qn_compiler *compiler = create(FAKE_NVRTC, NULL);
   cr_assert_not_null(strstr(qn_compiler_get_search_log(compiler), "cache: off: /proc/quench: "));
   qn_kernel_destroy(compile(compiler, 64, QN_CUBIN));
   qn_kernel_destroy(compile(compiler, 64, QN_CUBIN));
   cr_assert_eq(count_calls("compile"), 2);
   cr_assert_not_null(strstr(qn_compiler_get_search_log(compiler), "cache: off: /proc/quench: "));
   qn_compiler_destroy(compiler);
+}
+
+Test(compiler, a_named_cache_must_be_usable) {
+  qn_compiler *compiler;
+  cr_assert_eq(qn_compiler_create(context, qn_compiler_params(.nvrtc_path = FAKE_NVRTC, .cache_dir = "/proc/quench"), &compiler), QN_IO);
+  cr_assert_not_null(strstr(qn_context_get_error(context)->message, "the cache folder cannot be used: /proc/quench: "));
 }
 
 static void assert_error(qn_status status, qn_status expected, const char *words) {

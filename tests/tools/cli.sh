@@ -164,6 +164,8 @@ expect "a spec of an unknown key" 2 "unknown key 'head_dm'" compile --spec head_
 expect "a spec of an impossible value" 2 "is no value for 'dtype'" compile --spec dtype=bf15
 expect "a spec that has no kernel" 1 "head_dim 80" compile --spec head_dim=80
 expect "a missing NVRTC" 2 "libnvrtc" compile --spec head_dim=64 --nvrtc "$dir/none" --cache-dir ""
+: > "$dir/occupied"
+expect "a named cache folder that cannot be written" 2 "the cache folder cannot be used: $dir/occupied/x: Not a directory" compile --spec head_dim=64 --cache-dir "$dir/occupied/x"
 expect "CUDA C needs no NVRTC" 0 'extern "C"' compile two.qn --emit cuda --nvrtc "$dir/none"
 expect "several kernels to one file" 2 "let -o name a folder" compile two.qn --emit cuda --target sm_80 --target sm_90a
 if "$quench" compile --spec head_dim=64 > /dev/null 2>&1; then
@@ -171,7 +173,7 @@ if "$quench" compile --spec head_dim=64 > /dev/null 2>&1; then
   expect "the second time from the cache" 0 "from the cache" compile two.qn
   expect "which NVRTC" 0 "libnvrtc" compile two.qn --verbose
   : > "$dir/file"
-  expect "a cache folder that cannot be written" 0 "1 kernel compiled" compile two.qn --cache-dir "$dir/file/x"
+  XDG_CACHE_HOME="$dir/file" expect "the user's cache folder cannot be used" 0 "1 kernel compiled" compile two.qn
   expect "kernels into a folder" 0 "7 kernels compiled" compile two.qn --target all --emit ptx -o "$dir/kernels/"
   report "one file a target" "$([ "$(ls "$dir/kernels" | wc -l)" = 7 ] || ls "$dir/kernels")"
 else
