@@ -32,6 +32,5 @@ qn_status qn_pass_recover_attention(qn_pipeline *pipeline) {
   QN_TRY(qn_pass_apply_rules(pipeline, "attention", QN_WALK_ONCE));
   for (qn_node node = qn_graph_get_first(graph); node && pipeline->fuel; node = qn_node_get_next(graph, node))
     if (qn_node_get_op(graph, node) == QN_OP_attention) QN_TRY(prove_causal(pipeline, node));
-  qn_remove_all_dead(graph);
   return QN_OK;
 }
