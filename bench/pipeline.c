@@ -65,7 +65,8 @@ static void measure(uint32_t layers) {
     timing t = { 0 };
     double start = now_ns();
     t.last = start;
-    if (qn_pipeline_run(graph, qn_pipeline_params(.on_pass = on_pass, .user = &t), &pipeline) != QN_OK) fail(context);
+    if (qn_pipeline_run(graph, qn_pipeline_params(.on_pass = on_pass, .user = &t), &pipeline) != QN_OK)
+      fail(context);
     t.start = now_ns() - start;
     if (t.start < best.start) best = t;
     left = qn_graph_count_nodes(graph);
@@ -86,10 +87,10 @@ static void measure(uint32_t layers) {
     qn_graph_destroy(graph);
     qn_context_destroy(context);
   }
-  printf("%u layers, %u nodes to %u, %u of %u fused, %u rewrites, %.2f tries and %.1f steps a node\n", layers, nodes, left, fused, layers, rewrites,
-         (double)tried / nodes, (double)steps / nodes);
-  printf("  whole pipeline %.3f ms, %.0f ns a node; peak memory so far %.0f MiB, %.0f bytes a node\n", best.start / 1e6, best.start / nodes, peak_mib(),
-         peak_mib() * 1048576 / nodes);
+  printf("%u layers, %u nodes to %u, %u of %u fused, %u rewrites, %.2f tries and %.1f steps a node\n", layers,
+         nodes, left, fused, layers, rewrites, (double)tried / nodes, (double)steps / nodes);
+  printf("  whole pipeline %.3f ms, %.0f ns a node; peak memory so far %.0f MiB, %.0f bytes a node\n",
+         best.start / 1e6, best.start / nodes, peak_mib(), peak_mib() * 1048576 / nodes);
   double passes = 0;
   for (uint32_t i = 1; i < best.count; i++) {
     printf("  %-22s %8.1f ns a node\n", best.name[i], best.pass[i] / nodes);

@@ -14,11 +14,13 @@ struct qn_context {
   char place[PLACE_MAX];
 };
 
-const char *qn_version(void) { return QN_VERSION; }
+const char *qn_version(void) {
+  return QN_VERSION;
+}
 
 const char *qn_status_name(qn_status status) {
   switch (status) {
-#define X(name, text, advice) \
+#define X(name, text, advice)                                                                                  \
   case QN_##name: return text;
     QN_STATUS_MAP(X)
 #undef X
@@ -28,7 +30,7 @@ const char *qn_status_name(qn_status status) {
 
 const char *qn_status_advice(qn_status status) {
   switch (status) {
-#define X(name, text, advice) \
+#define X(name, text, advice)                                                                                  \
   case QN_##name: return advice;
     QN_STATUS_MAP(X)
 #undef X
@@ -63,7 +65,9 @@ void qn_context_destroy(qn_context *context) {
   allocator.realloc(allocator.user, context, sizeof *context, 0);
 }
 
-const qn_error *qn_context_get_error(const qn_context *context) { return &context->error; }
+const qn_error *qn_context_get_error(const qn_context *context) {
+  return &context->error;
+}
 
 // Error texts go to terminals and logs: one line, printable. UTF-8 passes; control bytes become \xHH.
 static void copy_printable(char *to, size_t capacity, const char *from) {
@@ -116,7 +120,9 @@ void *qn_realloc(qn_context *context, void *ptr, size_t old_size, size_t new_siz
   return context->allocator.realloc(context->allocator.user, ptr, old_size, new_size);
 }
 
-void *qn_alloc(qn_context *context, size_t size) { return qn_realloc(context, NULL, 0, size ? size : 1); }
+void *qn_alloc(qn_context *context, size_t size) {
+  return qn_realloc(context, NULL, 0, size ? size : 1);
+}
 
 void *qn_alloc_zero(qn_context *context, size_t size) {
   void *ptr = qn_alloc(context, size);
@@ -241,7 +247,9 @@ static qn_status buf_write(void *user, const char *text, size_t length) {
   return buf->status;
 }
 
-qn_writer qn_buf_writer(qn_buf *buf) { return (qn_writer){ .write = buf_write, .user = buf }; }
+qn_writer qn_buf_writer(qn_buf *buf) {
+  return (qn_writer){ .write = buf_write, .user = buf };
+}
 
 qn_status qn_write(const qn_writer *writer, const char *text) {
   return writer->write(writer->user, text, strlen(text));

@@ -7,13 +7,14 @@
 #include <string.h>
 
 #define QN_PRINTF(string, first) __attribute__((format(printf, string, first)))
-#define QN_COUNT(array) (sizeof(array) / sizeof((array)[0]))
-#define QN_MIN(a, b) ((a) < (b) ? (a) : (b))
-#define QN_MAX(a, b) ((a) > (b) ? (a) : (b))
+#define QN_COUNT(array)          (sizeof(array) / sizeof((array)[0]))
+#define QN_MIN(a, b)             ((a) < (b) ? (a) : (b))
+#define QN_MAX(a, b)             ((a) > (b) ? (a) : (b))
 
 // Records the failure in the context and returns `status`: `return qn_fail(ctx, QN_INVALID, place, "...")`.
 // `place` may be NULL. Newlines and unprintable bytes in the message are escaped.
-qn_status qn_fail(qn_context *context, qn_status status, const char *place, const char *format, ...) QN_PRINTF(4, 5);
+qn_status qn_fail(qn_context *context, qn_status status, const char *place, const char *format, ...)
+    QN_PRINTF(4, 5);
 qn_status qn_fail_memory(qn_context *context);
 // Keeps the message of the last failure and puts `place` in front of its place: "model.onnx: node 'x'".
 qn_status qn_fail_within(qn_context *context, qn_status status, const char *format, ...) QN_PRINTF(3, 4);
@@ -26,7 +27,7 @@ void qn_free(qn_context *context, void *ptr, size_t size);
 
 // Makes room for `needed` elements in a growing array (at least doubling): QN_TRY(QN_RESERVE(ctx, p, cap, n)).
 // New elements are uninitialised.
-#define QN_RESERVE(context, array, capacity, needed)                                                         \
+#define QN_RESERVE(context, array, capacity, needed)                                                           \
   qn_reserve_((context), (void **)&(array), &(capacity), (needed), sizeof(*(array)))
 qn_status qn_reserve_(qn_context *context, void **array, uint32_t *capacity, uint64_t needed, size_t element);
 
@@ -36,9 +37,9 @@ typedef struct qn_arena {
   struct qn_arena_block *block; // newest first
 } qn_arena;
 #define QN_ARENA(ctx) ((qn_arena){ .context = (ctx) })
-void *qn_arena_alloc(qn_arena *arena, size_t size); // aligned to 16; NULL on failure
+void *qn_arena_alloc(qn_arena *arena, size_t size);                    // aligned to 16; NULL on failure
 char *qn_arena_copy(qn_arena *arena, const char *text, size_t length); // with a terminating zero
-void qn_arena_reset(qn_arena *arena); // keeps one block for reuse
+void qn_arena_reset(qn_arena *arena);                                  // keeps one block for reuse
 void qn_arena_free(qn_arena *arena);
 
 // Text that grows. After a failed allocation `status` is QN_MEMORY and further appends do nothing, so only the

@@ -37,7 +37,9 @@ static bool same_dim(const qn_graph *graph, uint32_t entry, const void *key) {
          memcmp(a->words, b->words, a->count * sizeof *a->words) == 0;
 }
 
-static uint32_t dim_hash(const qn_graph *graph, uint32_t entry) { return graph->dims.at[entry].hash; }
+static uint32_t dim_hash(const qn_graph *graph, uint32_t entry) {
+  return graph->dims.at[entry].hash;
+}
 
 // Without memory the result is the constant 0 and the graph remembers it.
 static qn_dim intern(qn_graph *graph, qn_dim_kind kind, const int64_t *words, uint32_t count) {
@@ -51,15 +53,16 @@ static qn_dim intern(qn_graph *graph, qn_dim_kind kind, const int64_t *words, ui
   if (!copy) return qn_graph_starve(graph);
   memcpy(copy, words, count * sizeof *copy);
   key.words = copy;
-  key.depth = kind == QN_DIM_CEIL_DIV ? 1 + QN_MAX(depth_of(graph, (qn_dim)words[0]), depth_of(graph, (qn_dim)words[1])) : 0;
+  key.depth = kind == QN_DIM_CEIL_DIV
+                  ? 1 + QN_MAX(depth_of(graph, (qn_dim)words[0]), depth_of(graph, (qn_dim)words[1]))
+                  : 0;
   if (kind == QN_DIM_SUM) // the atoms stand among coefficients and counts
     for (uint32_t t = 0, w = 1; t < (uint32_t)words[0]; t++, w += 2 + (uint32_t)words[w + 1])
       for (uint32_t k = 0; k < (uint32_t)words[w + 1]; k++)
         key.depth = QN_MAX(key.depth, depth_of(graph, (qn_dim)words[w + 2 + k]));
   uint32_t entry = graph->dims.count;
   graph->dims.at[entry] = key;
-  if (qn_index_add(graph, &graph->dim_index, key.hash, entry, dim_hash) != QN_OK)
-    return qn_graph_starve(graph);
+  if (qn_index_add(graph, &graph->dim_index, key.hash, entry, dim_hash) != QN_OK) return qn_graph_starve(graph);
   graph->dims.count++;
   return QN_DIM_CONST_LIMIT | entry;
 }
@@ -74,7 +77,8 @@ qn_dim qn_dim_symbol(qn_graph *graph, const char *name, size_t length) {
   // A reread graph holds `?7`; what is given out later must not meet it.
   if (length > 1 && name[0] == '?') {
     uint64_t n = 0;
-    for (size_t i = 1; i < length && name[i] >= '0' && name[i] <= '9' && n < UINT32_MAX; i++) n = n * 10 + (uint64_t)(name[i] - '0');
+    for (size_t i = 1; i < length && name[i] >= '0' && name[i] <= '9' && n < UINT32_MAX; i++)
+      n = n * 10 + (uint64_t)(name[i] - '0');
     if (n > graph->fresh_dims && n < UINT32_MAX) graph->fresh_dims = (uint32_t)n;
   }
   return intern(graph, QN_DIM_SYMBOL, &string, 1);
@@ -172,7 +176,8 @@ static bool add_term(const qn_graph *graph, sum *s, const term *t) {
     int order = compare_terms(graph, t, &s->terms[i]);
     if (order < 0) break;
     if (order == 0) {
-      if (__builtin_add_overflow(s->terms[i].coefficient, t->coefficient, &s->terms[i].coefficient)) return false;
+      if (__builtin_add_overflow(s->terms[i].coefficient, t->coefficient, &s->terms[i].coefficient))
+        return false;
       if (s->terms[i].coefficient == 0) {
         s->count--;
         memmove(&s->terms[i], &s->terms[i + 1], (s->count - i) * sizeof *s->terms);
@@ -192,7 +197,8 @@ static bool multiply_terms(const qn_graph *graph, const term *a, const term *b, 
   if (__builtin_mul_overflow(a->coefficient, b->coefficient, &product.coefficient)) return false;
   if (a->atom_count + b->atom_count > ATOMS_MAX) return false;
   for (uint32_t i = 0, k = 0; i < a->atom_count || k < b->atom_count;) {
-    bool take_a = k == b->atom_count || (i < a->atom_count && compare_atoms(graph, a->atoms[i], b->atoms[k]) <= 0);
+    bool take_a =
+        k == b->atom_count || (i < a->atom_count && compare_atoms(graph, a->atoms[i], b->atoms[k]) <= 0);
     product.atoms[product.atom_count++] = take_a ? a->atoms[i++] : b->atoms[k++];
   }
   *out = product;
@@ -206,8 +212,10 @@ static bool divide_terms(const term *a, const term *b, term *out) {
   quotient.coefficient = a->coefficient / b->coefficient;
   uint32_t k = 0;
   for (uint32_t i = 0; i < a->atom_count; i++) {
-    if (k < b->atom_count && a->atoms[i] == b->atoms[k]) k++;
-    else quotient.atoms[quotient.atom_count++] = a->atoms[i];
+    if (k < b->atom_count && a->atoms[i] == b->atoms[k])
+      k++;
+    else
+      quotient.atoms[quotient.atom_count++] = a->atoms[i];
   }
   if (k != b->atom_count) return false;
   *out = quotient;
@@ -222,7 +230,8 @@ static int compare_dims(const qn_graph *graph, qn_dim a, qn_dim b) {
   for (uint32_t i = 0; i < x.count && i < y.count; i++) {
     int order = compare_terms(graph, &x.terms[i], &y.terms[i]);
     if (order) return order;
-    if (x.terms[i].coefficient != y.terms[i].coefficient) return x.terms[i].coefficient < y.terms[i].coefficient ? -1 : 1;
+    if (x.terms[i].coefficient != y.terms[i].coefficient)
+      return x.terms[i].coefficient < y.terms[i].coefficient ? -1 : 1;
   }
   return x.count < y.count ? -1 : 1;
 }
@@ -298,13 +307,16 @@ bool qn_dim_divide(qn_graph *graph, qn_dim a, qn_dim b, qn_dim *out_quotient) {
   sum rest, by, quotient;
   to_sum(graph, a, &rest);
   to_sum(graph, b, &by);
-  if (by.count && by.terms[0].coefficient == -1) return false; // INT64_MIN / -1 overflows; such a dim is no divisor
+  if (by.count && by.terms[0].coefficient == -1)
+    return false; // INT64_MIN / -1 overflows; such a dim is no divisor
   if (!divide_sums(graph, &rest, &by, &quotient)) return false;
   *out_quotient = from_sum(graph, &quotient);
   return true;
 }
 
-static int64_t floor_div(int64_t a, int64_t b) { return a / b - (a % b < 0); } // b > 0
+static int64_t floor_div(int64_t a, int64_t b) {
+  return a / b - (a % b < 0);
+} // b > 0
 
 qn_dim qn_dim_ceil_div(qn_graph *graph, qn_dim a, qn_dim b) {
   qn_dim quotient;
@@ -331,10 +343,12 @@ qn_dim qn_dim_ceil_div(qn_graph *graph, qn_dim a, qn_dim b) {
 
 // --- reading -----------------------------------------------------------------------------------------------
 
-bool qn_dim_evaluate(const qn_graph *graph, qn_dim dim, qn_dim_lookup_fn lookup, void *user, int64_t *out_value) {
+bool qn_dim_evaluate(const qn_graph *graph, qn_dim dim, qn_dim_lookup_fn lookup, void *user,
+                     int64_t *out_value) {
   if (qn_dim_is_const(graph, dim, out_value)) return true;
   const qn_dim_entry *entry = entry_of(graph, dim);
-  if (entry->kind == QN_DIM_SYMBOL) return lookup(user, qn_string_get(graph, (uint32_t)entry->words[0]).text, out_value);
+  if (entry->kind == QN_DIM_SYMBOL)
+    return lookup(user, qn_string_get(graph, (uint32_t)entry->words[0]).text, out_value);
   if (entry->kind == QN_DIM_CEIL_DIV) {
     int64_t a, b;
     if (!qn_dim_evaluate(graph, (qn_dim)entry->words[0], lookup, user, &a)) return false;
@@ -363,7 +377,8 @@ bool qn_dim_never_negative(const qn_graph *graph, qn_dim dim) {
   const qn_dim_entry *entry = entry_of(graph, dim);
   if (entry->kind == QN_DIM_SYMBOL) return true;
   if (entry->kind == QN_DIM_CEIL_DIV)
-    return qn_dim_never_negative(graph, (qn_dim)entry->words[0]) && qn_dim_never_negative(graph, (qn_dim)entry->words[1]);
+    return qn_dim_never_negative(graph, (qn_dim)entry->words[0]) &&
+           qn_dim_never_negative(graph, (qn_dim)entry->words[1]);
   sum s;
   to_sum(graph, dim, &s);
   for (uint32_t i = 0; i < s.count; i++) {
@@ -396,7 +411,8 @@ qn_status qn_dim_write(const qn_graph *graph, qn_dim dim, const qn_writer *write
   int64_t value;
   if (qn_dim_is_const(graph, dim, &value)) return qn_writef(writer, "%lld", (long long)value);
   const qn_dim_entry *entry = entry_of(graph, dim);
-  if (entry->kind == QN_DIM_SYMBOL) return write_symbol(graph, qn_string_get(graph, (uint32_t)entry->words[0]), writer);
+  if (entry->kind == QN_DIM_SYMBOL)
+    return write_symbol(graph, qn_string_get(graph, (uint32_t)entry->words[0]), writer);
   if (entry->kind == QN_DIM_CEIL_DIV) {
     QN_TRY(qn_write(writer, "ceil_div("));
     QN_TRY(qn_dim_write(graph, (qn_dim)entry->words[0], writer));

@@ -14,7 +14,9 @@ static const struct {
 #undef X
 };
 
-const char *qn_dtype_name(qn_dtype dtype) { return dtype < QN_DTYPE_COUNT ? dtypes[dtype].name : "?"; }
+const char *qn_dtype_name(qn_dtype dtype) {
+  return dtype < QN_DTYPE_COUNT ? dtypes[dtype].name : "?";
+}
 
 qn_dtype qn_dtype_find(const char *name) {
   for (int i = 0; i < QN_DTYPE_COUNT; i++)
@@ -22,9 +24,13 @@ qn_dtype qn_dtype_find(const char *name) {
   return QN_DTYPE_COUNT;
 }
 
-uint32_t qn_dtype_bits(qn_dtype dtype) { return dtype < QN_DTYPE_COUNT ? dtypes[dtype].bits : 0; }
+uint32_t qn_dtype_bits(qn_dtype dtype) {
+  return dtype < QN_DTYPE_COUNT ? dtypes[dtype].bits : 0;
+}
 
-bool qn_dtype_is_float(qn_dtype dtype) { return dtype < QN_DTYPE_COUNT && dtypes[dtype].kind == FLOAT; }
+bool qn_dtype_is_float(qn_dtype dtype) {
+  return dtype < QN_DTYPE_COUNT && dtypes[dtype].kind == FLOAT;
+}
 
 bool qn_dtype_is_integer(qn_dtype dtype) {
   return dtype < QN_DTYPE_COUNT && (dtypes[dtype].kind == SIGNED || dtypes[dtype].kind == UNSIGNED);

@@ -5,9 +5,9 @@
 
 // Entry 0 of each array but the outputs stands for "none".
 static qn_status reserve_none(qn_graph *graph) {
-#define NONE_OF(array)                                                                        \
-  QN_TRY(QN_RESERVE(graph->context, graph->array.at, graph->array.capacity, 16));             \
-  memset(graph->array.at, 0, sizeof *graph->array.at);                                        \
+#define NONE_OF(array)                                                                                         \
+  QN_TRY(QN_RESERVE(graph->context, graph->array.at, graph->array.capacity, 16));                              \
+  memset(graph->array.at, 0, sizeof *graph->array.at);                                                         \
   graph->array.count = 1
   NONE_OF(nodes);
   NONE_OF(values);
@@ -51,7 +51,8 @@ void qn_graph_destroy(qn_graph *graph) {
   FREE_ARRAY(dims);
   FREE_ARRAY(types);
 #undef FREE_ARRAY
-#define FREE_INDEX(index) qn_free(context, graph->index.slots, graph->index.capacity * sizeof *graph->index.slots)
+#define FREE_INDEX(index)                                                                                      \
+  qn_free(context, graph->index.slots, graph->index.capacity * sizeof *graph->index.slots)
   FREE_INDEX(string_index);
   FREE_INDEX(dim_index);
   FREE_INDEX(type_index);
@@ -68,7 +69,8 @@ static void *copy_bytes(qn_graph *graph, const void *from, size_t size) {
   return copy;
 }
 
-static const qn_attr_tensor *copy_tensor(qn_graph *graph, const qn_tensor *tensor, uint64_t elided_hash, bool borrow) {
+static const qn_attr_tensor *copy_tensor(qn_graph *graph, const qn_tensor *tensor, uint64_t elided_hash,
+                                         bool borrow) {
   qn_attr_tensor *copy = qn_arena_alloc(&graph->arena, sizeof *copy);
   if (!copy) return NULL;
   *copy = (qn_attr_tensor){ .tensor = *tensor, .elided_hash = elided_hash, .borrowed = borrow };
@@ -83,9 +85,15 @@ static const qn_attr_tensor *copy_tensor(qn_graph *graph, const qn_tensor *tenso
 static qn_status adopt_payload(qn_graph *graph, qn_node_attr *attr) {
   bool ok = true;
   switch ((qn_attr_kind)attr->kind) {
-  case QN_ATTR_INTS: ok = (attr->ints = copy_bytes(graph, attr->ints, attr->length * sizeof *attr->ints)) != NULL; break;
-  case QN_ATTR_STRING: ok = (attr->string = qn_arena_copy(&graph->arena, attr->string, attr->length)) != NULL; break;
-  case QN_ATTR_SCHEME: ok = (attr->scheme = copy_bytes(graph, attr->scheme, sizeof *attr->scheme)) != NULL; break;
+  case QN_ATTR_INTS:
+    ok = (attr->ints = copy_bytes(graph, attr->ints, attr->length * sizeof *attr->ints)) != NULL;
+    break;
+  case QN_ATTR_STRING:
+    ok = (attr->string = qn_arena_copy(&graph->arena, attr->string, attr->length)) != NULL;
+    break;
+  case QN_ATTR_SCHEME:
+    ok = (attr->scheme = copy_bytes(graph, attr->scheme, sizeof *attr->scheme)) != NULL;
+    break;
   case QN_ATTR_TENSOR: {
     const qn_attr_tensor *old = attr->tensor;
     ok = (attr->tensor = copy_tensor(graph, &old->tensor, old->elided_hash, old->borrowed)) != NULL;
@@ -102,12 +110,12 @@ uint64_t qn_tensor_get_elided_hash(const qn_tensor *tensor) {
 
 // --- clone -------------------------------------------------------------------------------------------------
 
-#define COPY_ARRAY(to, from, array)                                                                   \
-  do {                                                                                                \
-    QN_TRY(QN_RESERVE((to)->context, (to)->array.at, (to)->array.capacity, (from)->array.count));     \
-    if ((from)->array.count)                                                                          \
-      memcpy((to)->array.at, (from)->array.at, (from)->array.count * sizeof *(from)->array.at);       \
-    (to)->array.count = (from)->array.count;                                                          \
+#define COPY_ARRAY(to, from, array)                                                                            \
+  do {                                                                                                         \
+    QN_TRY(QN_RESERVE((to)->context, (to)->array.at, (to)->array.capacity, (from)->array.count));              \
+    if ((from)->array.count)                                                                                   \
+      memcpy((to)->array.at, (from)->array.at, (from)->array.count * sizeof *(from)->array.at);                \
+    (to)->array.count = (from)->array.count;                                                                   \
   } while (0)
 
 static qn_status copy_index(qn_graph *to, qn_index *index, const qn_index *from) {
@@ -170,7 +178,8 @@ qn_status qn_graph_clone(const qn_graph *graph, qn_graph **out_graph) {
 
 // --- adding ------------------------------------------------------------------------------------------------
 
-static qn_status fail_node(qn_graph *graph, const qn_node_params *params, const char *what, const char *detail) {
+static qn_status fail_node(qn_graph *graph, const qn_node_params *params, const char *what,
+                           const char *detail) {
   char place[256];
   const char *name = params->name ? params->name : params->names && params->names[0] ? params->names[0] : "";
   snprintf(place, sizeof place, "node '%s' (%s)", name, qn_op_get_info(params->op)->name);
@@ -182,7 +191,8 @@ static qn_status check_operands(qn_graph *graph, const qn_node_params *params, c
   if (params->operand_count > UINT16_MAX || params->result_count > UINT16_MAX)
     return fail_node(graph, params, "more than 65535 operands or results", "");
   if (params->operand_count > info->operand_count && !info->operands_repeat) {
-    snprintf(text, sizeof text, "takes at most %u operands, found %u", info->operand_count, params->operand_count);
+    snprintf(text, sizeof text, "takes at most %u operands, found %u", info->operand_count,
+             params->operand_count);
     return fail_node(graph, params, text, "");
   }
   for (uint32_t i = 0; i < QN_MAX(params->operand_count, (uint32_t)info->operand_min); i++) {
@@ -196,14 +206,16 @@ static qn_status check_operands(qn_graph *graph, const qn_node_params *params, c
   }
   uint32_t results = params->result_count;
   if (results && (results < info->result_min || (results > info->result_count && !info->results_repeat))) {
-    snprintf(text, sizeof text, "has %u to %u results, found %u", info->result_min, info->result_count, results);
+    snprintf(text, sizeof text, "has %u to %u results, found %u", info->result_min, info->result_count,
+             results);
     return fail_node(graph, params, text, "");
   }
   return QN_OK;
 }
 
 // The stored form of an attribute; `*out_default` where the value is the default and need not be stored.
-static qn_status make_attr(qn_graph *graph, qn_op op, const qn_attr *attr, qn_node_attr *out, bool *out_default) {
+static qn_status make_attr(qn_graph *graph, qn_op op, const qn_attr *attr, qn_node_attr *out,
+                           bool *out_default) {
   const qn_op_info *row = qn_op_get_info(op);
   int index = qn_op_find_attr(op, attr->name, strlen(attr->name));
   if (index < 0) return qn_fail(graph->context, QN_INVALID, row->name, "has no attribute '%s'", attr->name);
@@ -217,8 +229,8 @@ static qn_status make_attr(qn_graph *graph, qn_op op, const qn_attr *attr, qn_no
     char name[32];
     qn_attr_format_choice(info, choice, name);
     if (choice < 0 || attr->i < 0 || attr->i > INT32_MAX || !name[0])
-      return qn_fail(graph->context, QN_INVALID, row->name, "attribute '%s' is one of %s, found '%s'", info->name,
-                     info->choices, attr->text ? attr->text : "a number outside the list");
+      return qn_fail(graph->context, QN_INVALID, row->name, "attribute '%s' is one of %s, found '%s'",
+                     info->name, info->choices, attr->text ? attr->text : "a number outside the list");
     out->i = choice;
     *out_default = choice == info->i;
     break;
@@ -244,12 +256,15 @@ static qn_status make_attr(qn_graph *graph, qn_op op, const qn_attr *attr, qn_no
   case QN_ATTR_INTS:
     *out_default = attr->length == 0;
     out->length = (uint32_t)attr->length;
-    if (attr->length > UINT32_MAX / 8) return qn_fail(graph->context, QN_LIMIT, row->name, "attribute '%s' is too long", info->name);
-    if (!*out_default) ok = (out->ints = copy_bytes(graph, attr->ints, attr->length * sizeof *attr->ints)) != NULL;
+    if (attr->length > UINT32_MAX / 8)
+      return qn_fail(graph->context, QN_LIMIT, row->name, "attribute '%s' is too long", info->name);
+    if (!*out_default)
+      ok = (out->ints = copy_bytes(graph, attr->ints, attr->length * sizeof *attr->ints)) != NULL;
     break;
   case QN_ATTR_STRING: {
     size_t length = attr->length ? attr->length : attr->text ? strlen(attr->text) : 0;
-    if (length > UINT32_MAX) return qn_fail(graph->context, QN_LIMIT, row->name, "attribute '%s' is too long", info->name);
+    if (length > UINT32_MAX)
+      return qn_fail(graph->context, QN_LIMIT, row->name, "attribute '%s' is too long", info->name);
     *out_default = length == 0;
     out->length = (uint32_t)length;
     if (!*out_default) ok = (out->string = qn_arena_copy(&graph->arena, attr->text, length)) != NULL;
@@ -283,8 +298,10 @@ static void link_use(qn_graph *graph, qn_use use, qn_value value, qn_node user) 
 static void unlink_use(qn_graph *graph, qn_use use) {
   qn_use_entry *entry = &graph->uses.at[use];
   if (entry->value == QN_NONE) return;
-  if (entry->previous) graph->uses.at[entry->previous].next = entry->next;
-  else graph->values.at[entry->value].first_use = entry->next;
+  if (entry->previous)
+    graph->uses.at[entry->previous].next = entry->next;
+  else
+    graph->values.at[entry->value].first_use = entry->next;
   if (entry->next) graph->uses.at[entry->next].previous = entry->previous;
   entry->value = QN_NONE;
 }
@@ -293,18 +310,26 @@ static void link_node(qn_graph *graph, qn_node node, qn_node before) {
   qn_node previous = before ? graph->nodes.at[before].previous : graph->last;
   graph->nodes.at[node].previous = previous;
   graph->nodes.at[node].next = before;
-  if (previous) graph->nodes.at[previous].next = node;
-  else graph->first = node;
-  if (before) graph->nodes.at[before].previous = node;
-  else graph->last = node;
+  if (previous)
+    graph->nodes.at[previous].next = node;
+  else
+    graph->first = node;
+  if (before)
+    graph->nodes.at[before].previous = node;
+  else
+    graph->last = node;
 }
 
 static void unlink_node(qn_graph *graph, qn_node node) {
   qn_node_entry *entry = &graph->nodes.at[node];
-  if (entry->previous) graph->nodes.at[entry->previous].next = entry->next;
-  else graph->first = entry->next;
-  if (entry->next) graph->nodes.at[entry->next].previous = entry->previous;
-  else graph->last = entry->previous;
+  if (entry->previous)
+    graph->nodes.at[entry->previous].next = entry->next;
+  else
+    graph->first = entry->next;
+  if (entry->next)
+    graph->nodes.at[entry->next].previous = entry->previous;
+  else
+    graph->last = entry->previous;
 }
 
 // Gives a value a name; where another value has it already, a suffix makes it unique.
@@ -333,7 +358,8 @@ static qn_status reserve_node(qn_graph *graph, uint32_t operands, uint32_t resul
   qn_context *context = graph->context;
   QN_TRY(QN_RESERVE(context, graph->nodes.at, graph->nodes.capacity, graph->nodes.count + 1ull));
   QN_TRY(QN_RESERVE(context, graph->uses.at, graph->uses.capacity, graph->uses.count + (uint64_t)operands));
-  QN_TRY(QN_RESERVE(context, graph->values.at, graph->values.capacity, graph->values.count + (uint64_t)results));
+  QN_TRY(
+      QN_RESERVE(context, graph->values.at, graph->values.capacity, graph->values.count + (uint64_t)results));
   return QN_RESERVE(context, graph->attrs.at, graph->attrs.capacity, graph->attrs.count + (uint64_t)attrs);
 }
 
@@ -343,7 +369,8 @@ static qn_status fill_node(qn_graph *graph, const qn_node_params *params, qn_nod
     bool is_default;
     qn_node_attr *slot = &graph->attrs.at[entry->attrs + entry->attr_count];
     qn_status status = make_attr(graph, params->op, &params->attrs[i], slot, &is_default);
-    if (status == QN_INVALID) return fail_node(graph, params, qn_context_get_error(graph->context)->message, "");
+    if (status == QN_INVALID)
+      return fail_node(graph, params, qn_context_get_error(graph->context)->message, "");
     QN_TRY(status);
     for (uint32_t k = 0; k < entry->attr_count; k++)
       if (graph->attrs.at[entry->attrs + k].index == slot->index)
@@ -369,7 +396,8 @@ qn_status qn_graph_add(qn_graph *graph, const qn_node_params *params, qn_value *
   const qn_op_info *info = qn_op_get_info(params->op);
   QN_TRY(check_operands(graph, params, info));
   uint32_t results = params->result_count ? params->result_count : info->result_min;
-  if (params->attr_count > QN_OP_ATTRS_MAX) return fail_node(graph, params, "more attributes than any operation has", "");
+  if (params->attr_count > QN_OP_ATTRS_MAX)
+    return fail_node(graph, params, "more attributes than any operation has", "");
   QN_TRY(reserve_node(graph, params->operand_count, results, params->attr_count));
 
   qn_node node = graph->nodes.count++;
@@ -382,9 +410,11 @@ qn_status qn_graph_add(qn_graph *graph, const qn_node_params *params, qn_value *
     .operand_count = (uint16_t)params->operand_count,
     .result_count = (uint16_t)results,
   };
-  for (uint32_t i = 0; i < params->operand_count; i++) link_use(graph, graph->uses.count++, params->operands[i], node);
+  for (uint32_t i = 0; i < params->operand_count; i++)
+    link_use(graph, graph->uses.count++, params->operands[i], node);
   for (uint32_t i = 0; i < results; i++)
-    graph->values.at[graph->values.count++] = (qn_value_entry){ .type = params->types ? params->types[i] : 0, .node = node };
+    graph->values.at[graph->values.count++] =
+        (qn_value_entry){ .type = params->types ? params->types[i] : 0, .node = node };
   link_node(graph, node, params->before);
   graph->live++;
   graph->version++;
@@ -402,17 +432,20 @@ qn_status qn_graph_add_input(qn_graph *graph, const char *name, qn_type type, qn
   return qn_graph_add(graph, qn_node_params(.op = QN_OP_input, .types = &type, .names = &name), out_value);
 }
 
-qn_status qn_graph_add_const(qn_graph *graph, const char *name, const qn_tensor *tensor, bool borrow, qn_value *out_value) {
+qn_status qn_graph_add_const(qn_graph *graph, const char *name, const qn_tensor *tensor, bool borrow,
+                             qn_value *out_value) {
   const qn_attr value = { .name = "value", .tensor = tensor, .borrow = borrow };
-  return qn_graph_add(graph, qn_node_params(.op = QN_OP_const, .attrs = &value, .attr_count = 1, .names = &name), out_value);
+  return qn_graph_add(
+      graph, qn_node_params(.op = QN_OP_const, .attrs = &value, .attr_count = 1, .names = &name), out_value);
 }
 
 qn_status qn_graph_add_output(qn_graph *graph, qn_value value, const char *name) {
   if (value == QN_NONE || value >= graph->values.count || !graph->values.at[value].node)
     return qn_fail(graph->context, QN_INVALID, name, "an output that is not a value of this graph");
   QN_TRY(QN_RESERVE(graph->context, graph->outputs.at, graph->outputs.capacity, graph->outputs.count + 1ull));
-  graph->outputs.at[graph->outputs.count++] = (qn_output_entry){
-    .value = value, .name = name ? intern_text(graph, name) : graph->values.at[value].name };
+  graph->outputs.at[graph->outputs.count++] =
+      (qn_output_entry){ .value = value,
+                         .name = name ? intern_text(graph, name) : graph->values.at[value].name };
   graph->values.at[value].output_count++;
   graph->version++;
   return QN_OK;
@@ -424,7 +457,8 @@ qn_status qn_node_set_operand(qn_graph *graph, qn_node node, uint32_t index, qn_
   qn_node_entry *entry = &graph->nodes.at[node];
   const qn_op_info *info = qn_op_get_info((qn_op)entry->op);
   if (value >= graph->values.count || (index >= info->operand_count && !info->operands_repeat))
-    return qn_fail(graph->context, QN_INVALID, info->name, "no operand %u, or not a value of this graph", index);
+    return qn_fail(graph->context, QN_INVALID, info->name, "no operand %u, or not a value of this graph",
+                   index);
   if (index >= entry->operand_count) {
     // The slots of a node are consecutive: a longer list moves to the end of the array.
     if (value == QN_NONE) return QN_OK;
@@ -453,12 +487,14 @@ qn_status qn_node_set_attr(qn_graph *graph, qn_node node, const qn_attr *attr) {
   uint32_t slot = 0;
   while (slot < entry->attr_count && graph->attrs.at[entry->attrs + slot].index != stored.index) slot++;
   if (slot == entry->attr_count && !is_default) {
-    QN_TRY(QN_RESERVE(graph->context, graph->attrs.at, graph->attrs.capacity, graph->attrs.count + entry->attr_count + 1ull));
+    QN_TRY(QN_RESERVE(graph->context, graph->attrs.at, graph->attrs.capacity,
+                      graph->attrs.count + entry->attr_count + 1ull));
     uint32_t moved = graph->attrs.count;
     if (entry->attr_count)
       memcpy(&graph->attrs.at[moved], &graph->attrs.at[entry->attrs], entry->attr_count * sizeof stored);
     // The old places are never read again, and a clone must not copy their payloads.
-    for (uint32_t i = 0; i < entry->attr_count; i++) graph->attrs.at[entry->attrs + i] = (qn_node_attr){ .kind = QN_ATTR_INT };
+    for (uint32_t i = 0; i < entry->attr_count; i++)
+      graph->attrs.at[entry->attrs + i] = (qn_node_attr){ .kind = QN_ATTR_INT };
     entry->attrs = moved;
     graph->attrs.count += ++entry->attr_count;
   }
@@ -513,7 +549,8 @@ void qn_node_remove(qn_graph *graph, qn_node node) {
     if (value->name) graph->strings.at[value->name].value = QN_NONE;
     *value = (qn_value_entry){ 0 };
   }
-  for (uint32_t i = 0; i < entry->attr_count; i++) graph->attrs.at[entry->attrs + i] = (qn_node_attr){ .kind = QN_ATTR_INT };
+  for (uint32_t i = 0; i < entry->attr_count; i++)
+    graph->attrs.at[entry->attrs + i] = (qn_node_attr){ .kind = QN_ATTR_INT };
   unlink_node(graph, node);
   uint32_t origin = entry->origin;
   uint64_t id = entry->id;
@@ -540,10 +577,13 @@ qn_status qn_node_copy(qn_graph *graph, qn_node node, qn_node before, qn_node *o
   entry->uses = graph->uses.count;
   entry->values = graph->values.count;
   entry->attrs = graph->attrs.count;
-  for (uint32_t i = 0; i < operands; i++) link_use(graph, graph->uses.count++, graph->uses.at[from->uses + i].value, copy);
+  for (uint32_t i = 0; i < operands; i++)
+    link_use(graph, graph->uses.count++, graph->uses.at[from->uses + i].value, copy);
   for (uint32_t i = 0; i < results; i++)
-    graph->values.at[graph->values.count++] = (qn_value_entry){ .type = graph->values.at[from->values + i].type, .node = copy };
-  if (attrs) memcpy(&graph->attrs.at[entry->attrs], &graph->attrs.at[from->attrs], attrs * sizeof *graph->attrs.at);
+    graph->values.at[graph->values.count++] =
+        (qn_value_entry){ .type = graph->values.at[from->values + i].type, .node = copy };
+  if (attrs)
+    memcpy(&graph->attrs.at[entry->attrs], &graph->attrs.at[from->attrs], attrs * sizeof *graph->attrs.at);
   graph->attrs.count += attrs;
   link_node(graph, copy, before);
   graph->live++;
@@ -561,5 +601,9 @@ void qn_node_set_layer(qn_graph *graph, qn_node node, qn_str layer) {
 void qn_node_set_location(qn_graph *graph, qn_node node, qn_str location) {
   graph->nodes.at[node].location = qn_string_intern(graph, location.text, location.length);
 }
-void qn_node_set_id(qn_graph *graph, qn_node node, uint64_t id) { graph->nodes.at[node].id = id; }
-void qn_node_set_origin(qn_graph *graph, qn_node node, uint32_t origin) { graph->nodes.at[node].origin = origin; }
+void qn_node_set_id(qn_graph *graph, qn_node node, uint64_t id) {
+  graph->nodes.at[node].id = id;
+}
+void qn_node_set_origin(qn_graph *graph, qn_node node, uint32_t origin) {
+  graph->nodes.at[node].origin = origin;
+}

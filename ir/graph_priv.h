@@ -92,10 +92,10 @@ typedef struct qn_output_entry {
 } qn_output_entry;
 
 // A growing array with entry 0 standing for "none".
-#define QN_ARRAY(type)          \
-  struct {                      \
-    type *at;                   \
-    uint32_t count, capacity;   \
+#define QN_ARRAY(type)                                                                                         \
+  struct {                                                                                                     \
+    type *at;                                                                                                  \
+    uint32_t count, capacity;                                                                                  \
   }
 
 struct qn_graph {
@@ -118,9 +118,11 @@ struct qn_graph {
   uint64_t version;
 };
 
-// Finds the entry whose hash is `hash` and for which `same` holds, or returns 0. `hash_at` gives an entry's hash.
-uint32_t qn_index_find(const qn_index *index, uint32_t hash, bool (*same)(const qn_graph *, uint32_t, const void *),
-                       const qn_graph *graph, const void *key);
+// Finds the entry whose hash is `hash` and for which `same` holds, or returns 0. `hash_at` gives an entry's
+// hash.
+uint32_t qn_index_find(const qn_index *index, uint32_t hash,
+                       bool (*same)(const qn_graph *, uint32_t, const void *), const qn_graph *graph,
+                       const void *key);
 qn_status qn_index_add(qn_graph *graph, qn_index *index, uint32_t hash, uint32_t entry,
                        uint32_t (*hash_at)(const qn_graph *, uint32_t));
 
@@ -161,7 +163,8 @@ qn_status qn_graph_check_memory(qn_graph *graph);
 
 // ir/shape.c: sets the result types of a node from its operands and attributes; a declared type is refined.
 qn_status qn_shape_infer(qn_graph *graph, qn_node node);
-// Compares the result types of a node with its shape rule: QN_BUG if they disagree. Interns types, changes no node.
+// Compares the result types of a node with its shape rule: QN_BUG if they disagree. Interns types, changes no
+// node.
 qn_status qn_shape_check(qn_graph *graph, qn_node node);
 
 #endif

@@ -4,16 +4,36 @@
 #include <assert.h>
 #include <stdio.h>
 
-qn_context *qn_graph_get_context(const qn_graph *graph) { return graph->context; }
-qn_str qn_graph_get_name(const qn_graph *graph) { return qn_string_get(graph, graph->name); }
-qn_node qn_graph_get_first(const qn_graph *graph) { return graph->first; }
-qn_node qn_graph_get_last(const qn_graph *graph) { return graph->last; }
-uint32_t qn_graph_count_nodes(const qn_graph *graph) { return graph->live; }
-uint32_t qn_graph_get_node_limit(const qn_graph *graph) { return graph->nodes.count; }
-uint32_t qn_graph_get_value_limit(const qn_graph *graph) { return graph->values.count; }
-uint32_t qn_graph_get_output_count(const qn_graph *graph) { return graph->outputs.count; }
-qn_value qn_graph_get_output(const qn_graph *graph, uint32_t index) { return graph->outputs.at[index].value; }
-uint64_t qn_graph_get_version(const qn_graph *graph) { return graph->version; }
+qn_context *qn_graph_get_context(const qn_graph *graph) {
+  return graph->context;
+}
+qn_str qn_graph_get_name(const qn_graph *graph) {
+  return qn_string_get(graph, graph->name);
+}
+qn_node qn_graph_get_first(const qn_graph *graph) {
+  return graph->first;
+}
+qn_node qn_graph_get_last(const qn_graph *graph) {
+  return graph->last;
+}
+uint32_t qn_graph_count_nodes(const qn_graph *graph) {
+  return graph->live;
+}
+uint32_t qn_graph_get_node_limit(const qn_graph *graph) {
+  return graph->nodes.count;
+}
+uint32_t qn_graph_get_value_limit(const qn_graph *graph) {
+  return graph->values.count;
+}
+uint32_t qn_graph_get_output_count(const qn_graph *graph) {
+  return graph->outputs.count;
+}
+qn_value qn_graph_get_output(const qn_graph *graph, uint32_t index) {
+  return graph->outputs.at[index].value;
+}
+uint64_t qn_graph_get_version(const qn_graph *graph) {
+  return graph->version;
+}
 
 qn_str qn_graph_get_output_name(const qn_graph *graph, uint32_t index) {
   return qn_string_get(graph, graph->outputs.at[index].name);
@@ -29,18 +49,36 @@ static const qn_value_entry *value_at(const qn_graph *graph, qn_value value) {
   return &graph->values.at[value];
 }
 
-qn_node qn_node_get_next(const qn_graph *graph, qn_node node) { return node_at(graph, node)->next; }
-qn_node qn_node_get_previous(const qn_graph *graph, qn_node node) { return node_at(graph, node)->previous; }
-qn_op qn_node_get_op(const qn_graph *graph, qn_node node) { return (qn_op)node_at(graph, node)->op; }
-uint64_t qn_node_get_id(const qn_graph *graph, qn_node node) { return node_at(graph, node)->id; }
-uint32_t qn_node_get_origin(const qn_graph *graph, qn_node node) { return node_at(graph, node)->origin; }
-qn_str qn_node_get_name(const qn_graph *graph, qn_node node) { return qn_string_get(graph, node_at(graph, node)->name); }
-qn_str qn_node_get_layer(const qn_graph *graph, qn_node node) { return qn_string_get(graph, node_at(graph, node)->layer); }
+qn_node qn_node_get_next(const qn_graph *graph, qn_node node) {
+  return node_at(graph, node)->next;
+}
+qn_node qn_node_get_previous(const qn_graph *graph, qn_node node) {
+  return node_at(graph, node)->previous;
+}
+qn_op qn_node_get_op(const qn_graph *graph, qn_node node) {
+  return (qn_op)node_at(graph, node)->op;
+}
+uint64_t qn_node_get_id(const qn_graph *graph, qn_node node) {
+  return node_at(graph, node)->id;
+}
+uint32_t qn_node_get_origin(const qn_graph *graph, qn_node node) {
+  return node_at(graph, node)->origin;
+}
+qn_str qn_node_get_name(const qn_graph *graph, qn_node node) {
+  return qn_string_get(graph, node_at(graph, node)->name);
+}
+qn_str qn_node_get_layer(const qn_graph *graph, qn_node node) {
+  return qn_string_get(graph, node_at(graph, node)->layer);
+}
 qn_str qn_node_get_location(const qn_graph *graph, qn_node node) {
   return qn_string_get(graph, node_at(graph, node)->location);
 }
-uint32_t qn_node_get_operand_count(const qn_graph *graph, qn_node node) { return node_at(graph, node)->operand_count; }
-uint32_t qn_node_get_result_count(const qn_graph *graph, qn_node node) { return node_at(graph, node)->result_count; }
+uint32_t qn_node_get_operand_count(const qn_graph *graph, qn_node node) {
+  return node_at(graph, node)->operand_count;
+}
+uint32_t qn_node_get_result_count(const qn_graph *graph, qn_node node) {
+  return node_at(graph, node)->result_count;
+}
 
 qn_value qn_node_get_operand(const qn_graph *graph, qn_node node, uint32_t index) {
   const qn_node_entry *entry = node_at(graph, node);
@@ -62,7 +100,8 @@ const qn_node_attr *qn_node_find_attr(const qn_graph *graph, qn_node node, int i
 }
 
 // The stored attribute of that name, or NULL; `*out_info` is its row.
-static const qn_node_attr *find(const qn_graph *graph, qn_node node, const char *name, const qn_attr_info **out_info) {
+static const qn_node_attr *find(const qn_graph *graph, qn_node node, const char *name,
+                                const qn_attr_info **out_info) {
   qn_op op = qn_node_get_op(graph, node);
   int index = qn_op_find_attr(op, name, strlen(name));
   assert(index >= 0 && "the operation has no attribute of that name");
@@ -149,15 +188,23 @@ bool qn_node_same_attrs(const qn_graph *graph, qn_node a, qn_node b) {
 
 // --- values ------------------------------------------------------------------------------------------------
 
-qn_node qn_value_get_node(const qn_graph *graph, qn_value value) { return value_at(graph, value)->node; }
-qn_type qn_value_get_type(const qn_graph *graph, qn_value value) { return value_at(graph, value)->type; }
-bool qn_value_is_output(const qn_graph *graph, qn_value value) { return value_at(graph, value)->output_count != 0; }
+qn_node qn_value_get_node(const qn_graph *graph, qn_value value) {
+  return value_at(graph, value)->node;
+}
+qn_type qn_value_get_type(const qn_graph *graph, qn_value value) {
+  return value_at(graph, value)->type;
+}
+bool qn_value_is_output(const qn_graph *graph, qn_value value) {
+  return value_at(graph, value)->output_count != 0;
+}
 
 uint32_t qn_value_get_result_index(const qn_graph *graph, qn_value value) {
   return value - node_at(graph, value_at(graph, value)->node)->values;
 }
 
-qn_str qn_value_get_name(const qn_graph *graph, qn_value value) { return qn_string_get(graph, value_at(graph, value)->name); }
+qn_str qn_value_get_name(const qn_graph *graph, qn_value value) {
+  return qn_string_get(graph, value_at(graph, value)->name);
+}
 
 static bool same_name(const qn_graph *graph, uint32_t entry, const void *key) {
   const qn_str *name = key;
@@ -180,9 +227,15 @@ const qn_tensor *qn_value_get_const(const qn_graph *graph, qn_value value) {
   return attr ? &attr->tensor->tensor : NULL;
 }
 
-qn_use qn_value_get_first_use(const qn_graph *graph, qn_value value) { return value_at(graph, value)->first_use; }
-qn_use qn_use_get_next(const qn_graph *graph, qn_use use) { return graph->uses.at[use].next; }
-qn_node qn_use_get_user(const qn_graph *graph, qn_use use) { return graph->uses.at[use].user; }
+qn_use qn_value_get_first_use(const qn_graph *graph, qn_value value) {
+  return value_at(graph, value)->first_use;
+}
+qn_use qn_use_get_next(const qn_graph *graph, qn_use use) {
+  return graph->uses.at[use].next;
+}
+qn_node qn_use_get_user(const qn_graph *graph, qn_use use) {
+  return graph->uses.at[use].user;
+}
 
 uint32_t qn_use_get_operand_index(const qn_graph *graph, qn_use use) {
   return use - node_at(graph, graph->uses.at[use].user)->uses;

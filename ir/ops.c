@@ -3,6 +3,8 @@
 
 #include <quench/graph.h>
 
+// clang-format off
+
 // M(f, a, b, ...) is f(a) f(b) ..., for up to eight.
 #define M1(f, a)      f(a)
 #define M2(f, a, ...) f(a) M1(f, __VA_ARGS__)
@@ -39,6 +41,8 @@
 #define Q(key)        { .name = #key, .kind = QN_ATTR_SCHEME }
 #define OP(op, in, out, at, facts_, doc_) [QN_OP_##op] = { .name = #op, in out at .facts = (facts_), .doc = doc_ },
 
+// clang-format on
+
 enum {
   COMMUTATIVE = QN_FACT_COMMUTATIVE,
   ELEMENTWISE = QN_FACT_ELEMENTWISE,
@@ -53,7 +57,9 @@ static const qn_op_info ops[QN_OP_COUNT] = {
 #include "ir/ops.def"
 };
 
-const qn_op_info *qn_op_get_info(qn_op op) { return &ops[(unsigned)op < QN_OP_COUNT ? op : QN_OP_NONE]; }
+const qn_op_info *qn_op_get_info(qn_op op) {
+  return &ops[(unsigned)op < QN_OP_COUNT ? op : QN_OP_NONE];
+}
 
 // Most comparisons end at the first letter.
 static bool same_text(const char *whole, const char *name, size_t length) {

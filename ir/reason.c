@@ -12,10 +12,18 @@ static const struct {
 #undef X
 };
 
-const char *qn_why_name(qn_why why) { return why < QN_WHY_COUNT ? reasons[why].name : "?"; }
-const char *qn_why_sentence(qn_why why) { return why < QN_WHY_COUNT ? reasons[why].sentence : ""; }
-const char *qn_why_hint(qn_why why) { return why < QN_WHY_COUNT ? reasons[why].hint : ""; }
-qn_stage qn_why_get_stage(qn_why why) { return why < QN_WHY_COUNT ? reasons[why].stage : QN_STAGE_NONE; }
+const char *qn_why_name(qn_why why) {
+  return why < QN_WHY_COUNT ? reasons[why].name : "?";
+}
+const char *qn_why_sentence(qn_why why) {
+  return why < QN_WHY_COUNT ? reasons[why].sentence : "";
+}
+const char *qn_why_hint(qn_why why) {
+  return why < QN_WHY_COUNT ? reasons[why].hint : "";
+}
+qn_stage qn_why_get_stage(qn_why why) {
+  return why < QN_WHY_COUNT ? reasons[why].stage : QN_STAGE_NONE;
+}
 
 const char *qn_stage_name(qn_stage stage) {
   static const char *const names[] = { "", "import", "canonicalize", "match", "legality", "target" };

@@ -5,8 +5,9 @@
 
 // --- index -------------------------------------------------------------------------------------------------
 
-uint32_t qn_index_find(const qn_index *index, uint32_t hash, bool (*same)(const qn_graph *, uint32_t, const void *),
-                       const qn_graph *graph, const void *key) {
+uint32_t qn_index_find(const qn_index *index, uint32_t hash,
+                       bool (*same)(const qn_graph *, uint32_t, const void *), const qn_graph *graph,
+                       const void *key) {
   if (!index->capacity) return 0;
   uint32_t mask = index->capacity - 1;
   for (uint32_t i = hash & mask; index->slots[i]; i = (i + 1) & mask)
@@ -56,9 +57,13 @@ static bool same_string(const qn_graph *graph, uint32_t entry, const void *key) 
   return a->hash == b->hash && a->length == b->length && memcmp(a->text, b->text, a->length) == 0;
 }
 
-uint32_t qn_string_hash(const char *text, size_t length) { return (uint32_t)XXH3_64bits(text, length); }
+uint32_t qn_string_hash(const char *text, size_t length) {
+  return (uint32_t)XXH3_64bits(text, length);
+}
 
-static uint32_t string_hash(const qn_graph *graph, uint32_t entry) { return graph->strings.at[entry].hash; }
+static uint32_t string_hash(const qn_graph *graph, uint32_t entry) {
+  return graph->strings.at[entry].hash;
+}
 
 uint32_t qn_string_intern(qn_graph *graph, const char *text, size_t length) {
   if (length == 0) return 0;
@@ -69,7 +74,8 @@ uint32_t qn_string_intern(qn_graph *graph, const char *text, size_t length) {
   qn_string key = { .text = text, .length = (uint32_t)length, .hash = qn_string_hash(text, length) };
   uint32_t found = qn_index_find(&graph->string_index, key.hash, same_string, graph, &key);
   if (found) return found;
-  if (QN_RESERVE(graph->context, graph->strings.at, graph->strings.capacity, graph->strings.count + 1ull) != QN_OK)
+  if (QN_RESERVE(graph->context, graph->strings.at, graph->strings.capacity, graph->strings.count + 1ull) !=
+      QN_OK)
     return qn_graph_starve(graph);
   key.text = qn_arena_copy(&graph->arena, text, length);
   if (!key.text) return qn_graph_starve(graph);
@@ -94,7 +100,9 @@ static bool same_type(const qn_graph *graph, uint32_t entry, const void *key) {
          (a->rank <= 0 || memcmp(a->dims, b->dims, (size_t)a->rank * sizeof *a->dims) == 0);
 }
 
-static uint32_t type_hash(const qn_graph *graph, uint32_t entry) { return graph->types.at[entry].hash; }
+static uint32_t type_hash(const qn_graph *graph, uint32_t entry) {
+  return graph->types.at[entry].hash;
+}
 
 qn_type qn_type_get(qn_graph *graph, qn_dtype dtype, int32_t rank, const qn_dim *dims) {
   if (rank < QN_RANK_UNKNOWN || rank > QN_RANK_MAX || (unsigned)dtype >= QN_DTYPE_COUNT) return 0;

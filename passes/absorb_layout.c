@@ -2,4 +2,6 @@
 // The rules are in patterns/layout.c.
 #include "passes/pass_priv.h"
 
-qn_status qn_pass_absorb_layout(qn_pipeline *pipeline) { return qn_pass_apply_rules(pipeline, "layout", QN_WALK_WORKLIST); }
+qn_status qn_pass_absorb_layout(qn_pipeline *pipeline) {
+  return qn_pass_apply_rules(pipeline, "layout", QN_WALK_WORKLIST);
+}

@@ -1,9 +1,8 @@
 // One spelling for what models write in many. The rest of the pipeline matches only what this leaves.
 //
-//   layout chains    reshape, transpose, unsqueeze, expand, ... become at most reshape, transpose, repeat, reshape
-//   no-ops           identity, casts to the same type or there and back, reshape and expand to the same shape
-//   axes             softmax counts its axis from the end
-//   equal quantizes  of one value become one
+//   layout chains    reshape, transpose, unsqueeze, expand, ... become at most reshape, transpose, repeat,
+//   reshape no-ops           identity, casts to the same type or there and back, reshape and expand to the same
+//   shape axes             softmax counts its axis from the end equal quantizes  of one value become one
 #include "ir/element_priv.h"
 #include "passes/pass_priv.h"
 #include "passes/view_priv.h"
@@ -48,7 +47,8 @@ static bool begins_dim(const qn_factor_list *lists, int8_t rank, uint8_t at) {
   return false;
 }
 
-static bool make_plan(qn_graph *graph, const qn_view *view, const qn_type_info *start, const qn_type_info *end, plan *out) {
+static bool make_plan(qn_graph *graph, const qn_view *view, const qn_type_info *start, const qn_type_info *end,
+                      plan *out) {
   *out = (plan){ .repeat_axis = -1, .split = { .rank = QN_RANK_UNKNOWN } };
   qn_factor_list from = { 0 }, all = { 0 }, to = { 0 };
   flatten_lists(view->start, view->start_rank, &from);
@@ -63,7 +63,8 @@ static bool make_plan(qn_graph *graph, const qn_view *view, const qn_type_info *
       continue;
     }
     int64_t count;
-    bool minor = i > 0 && !begins_dim(view->dims, view->rank, i) && (i + 1 == all.count || begins_dim(view->dims, view->rank, (uint8_t)(i + 1)));
+    bool minor = i > 0 && !begins_dim(view->dims, view->rank, i) &&
+                 (i + 1 == all.count || begins_dim(view->dims, view->rank, (uint8_t)(i + 1)));
     if (out->repeat_count || !minor || !qn_dim_is_const(graph, factor->size, &count)) return false;
     out->repeat_count = count;
     repeated_before = all.at[i - 1];
@@ -112,7 +113,8 @@ static bool make_plan(qn_graph *graph, const qn_view *view, const qn_type_info *
   if (out->repeat_count) {
     for (uint8_t m = 0; m < count; m++)
       if (out->perm[m] == unit_of[repeated_before]) out->repeat_axis = m;
-    out->repeated_dims[out->repeat_axis] = qn_dim_mul(graph, out->moved_dims[out->repeat_axis], (qn_dim)out->repeat_count);
+    out->repeated_dims[out->repeat_axis] =
+        qn_dim_mul(graph, out->moved_dims[out->repeat_axis], (qn_dim)out->repeat_count);
   }
   out->merges = end->rank != count || memcmp(end->dims, out->repeated_dims, count * sizeof *end->dims) != 0;
   out->steps = (out->split.rank != QN_RANK_UNKNOWN) + out->transposes + (out->repeat_axis >= 0) + out->merges;
@@ -120,7 +122,8 @@ static bool make_plan(qn_graph *graph, const qn_view *view, const qn_type_info *
 }
 
 // A reshape's target as constants: a dim that stays at its place is 0, one that is not a constant -1.
-static bool reshape_target(const qn_graph *graph, const qn_dim *from, int32_t from_rank, const qn_dim *to, int32_t rank, int64_t *out) {
+static bool reshape_target(const qn_graph *graph, const qn_dim *from, int32_t from_rank, const qn_dim *to,
+                           int32_t rank, int64_t *out) {
   bool inferred = false;
   for (int32_t i = 0; i < rank; i++) {
     if (qn_dim_is_const(graph, to[i], &out[i]) && out[i] > 0) continue;
@@ -143,22 +146,31 @@ typedef struct maker {
   uint32_t created_count;
 } maker;
 
-static qn_status make(maker *m, qn_op op, qn_value second, const qn_attr *attrs, uint32_t attr_count, const qn_dim *dims, int32_t rank) {
+static qn_status make(maker *m, qn_op op, qn_value second, const qn_attr *attrs, uint32_t attr_count,
+                      const qn_dim *dims, int32_t rank) {
   qn_graph *graph = m->pipeline->graph;
   qn_type_info type = qn_type_get_info(graph, qn_value_get_type(graph, m->value));
   qn_type result = qn_type_get(graph, type.dtype, rank, dims);
   qn_value operands[2] = { m->value, second };
-  QN_TRY(qn_graph_add(graph, qn_node_params(.op = op, .operands = operands, .operand_count = second ? 2 : 1, .attrs = attrs, .attr_count = attr_count, .types = &result, .before = m->before), &m->value));
+  QN_TRY(qn_graph_add(graph,
+                      qn_node_params(.op = op, .operands = operands, .operand_count = second ? 2 : 1,
+                                     .attrs = attrs, .attr_count = attr_count, .types = &result,
+                                     .before = m->before),
+                      &m->value));
   m->created[m->created_count++] = qn_value_get_node(graph, m->value);
   return QN_OK;
 }
 
 static qn_status make_reshape(maker *m, const int64_t *target, int32_t rank, const qn_dim *dims) {
   qn_graph *graph = m->pipeline->graph;
-  qn_tensor shape = { .dtype = QN_S64, .rank = 1, .dims = { rank }, .data = target, .bytes = (uint64_t)rank * 8 };
+  qn_tensor shape = {
+    .dtype = QN_S64, .rank = 1, .dims = { rank }, .data = target, .bytes = (uint64_t)rank * 8
+  };
   qn_attr value = { .name = "value", .tensor = &shape };
   qn_value target_value;
-  QN_TRY(qn_graph_add(graph, qn_node_params(.op = QN_OP_const, .attrs = &value, .attr_count = 1, .before = m->before), &target_value));
+  QN_TRY(qn_graph_add(graph,
+                      qn_node_params(.op = QN_OP_const, .attrs = &value, .attr_count = 1, .before = m->before),
+                      &target_value));
   m->created[m->created_count++] = qn_value_get_node(graph, target_value);
   return make(m, QN_OP_reshape, target_value, NULL, 0, dims, rank);
 }
@@ -263,7 +275,9 @@ static qn_value find_pass_through(const qn_graph *graph, qn_node node) {
   case QN_OP_flatten:
   case QN_OP_squeeze:
   case QN_OP_unsqueeze:
-    return type && type == qn_value_get_type(graph, x) && qn_type_get_info(graph, type).rank != QN_RANK_UNKNOWN ? x : QN_NONE;
+    return type && type == qn_value_get_type(graph, x) && qn_type_get_info(graph, type).rank != QN_RANK_UNKNOWN
+               ? x
+               : QN_NONE;
   case QN_OP_transpose: {
     const int64_t *perm;
     uint32_t count = qn_node_get_ints(graph, node, "perm", &perm);
@@ -308,9 +322,13 @@ static qn_node find_equal_quantize(const qn_graph *graph, qn_node node) {
   qn_value x = qn_node_get_operand(graph, node, 0);
   for (qn_use use = qn_value_get_first_use(graph, x); use; use = qn_use_get_next(graph, use)) {
     qn_node other = qn_use_get_user(graph, use);
-    if (other >= node || qn_node_get_op(graph, other) != QN_OP_quantize || qn_node_get_result_count(graph, other) != 1) continue;
-    if (!same_operand(graph, qn_node_get_operand(graph, node, 1), qn_node_get_operand(graph, other, 1))) continue;
-    if (!same_operand(graph, qn_node_get_operand(graph, node, 2), qn_node_get_operand(graph, other, 2))) continue;
+    if (other >= node || qn_node_get_op(graph, other) != QN_OP_quantize ||
+        qn_node_get_result_count(graph, other) != 1)
+      continue;
+    if (!same_operand(graph, qn_node_get_operand(graph, node, 1), qn_node_get_operand(graph, other, 1)))
+      continue;
+    if (!same_operand(graph, qn_node_get_operand(graph, node, 2), qn_node_get_operand(graph, other, 2)))
+      continue;
     if (qn_node_same_attrs(graph, node, other)) return other;
   }
   return QN_NONE;

@@ -101,7 +101,8 @@ static bool result_shape(const qn_graph *graph, qn_value result, qn_tensor *out)
   *out = (qn_tensor){ .dtype = type.dtype, .rank = type.rank };
   uint64_t count = 1;
   for (int32_t i = 0; i < type.rank; i++) {
-    if (!qn_dim_is_const(graph, type.dims[i], &out->dims[i]) || out->dims[i] < 0 || out->dims[i] > ELEMENTS_MAX) return false;
+    if (!qn_dim_is_const(graph, type.dims[i], &out->dims[i]) || out->dims[i] < 0 || out->dims[i] > ELEMENTS_MAX)
+      return false;
     count *= (uint64_t)out->dims[i];
     if (count > ELEMENTS_MAX) return false;
   }
@@ -112,7 +113,8 @@ static bool result_shape(const qn_graph *graph, qn_value result, qn_tensor *out)
 static bool fold_arithmetic(const qn_graph *graph, qn_node node, qn_tensor *shape, uint8_t *bytes) {
   qn_op op = qn_node_get_op(graph, node);
   double probe[2] = { 1, 1 }, ignored;
-  if (!apply(op, probe, &ignored) || !result_shape(graph, qn_node_get_result(graph, node, 0), shape)) return false;
+  if (!apply(op, probe, &ignored) || !result_shape(graph, qn_node_get_result(graph, node, 0), shape))
+    return false;
   numbers operands[2];
   uint32_t data = count_data_operands(op);
   uint64_t count = count_elements(shape);
@@ -122,7 +124,8 @@ static bool fold_arithmetic(const qn_graph *graph, qn_node node, qn_tensor *shap
   }
   // Integer division truncates, and integer results beyond 2^53 would not be exact.
   bool integer = !qn_dtype_is_float(shape->dtype);
-  if (integer && (op == QN_OP_pow || op == QN_OP_sqrt || op == QN_OP_reciprocal || op == QN_OP_rsqrt)) return false;
+  if (integer && (op == QN_OP_pow || op == QN_OP_sqrt || op == QN_OP_reciprocal || op == QN_OP_rsqrt))
+    return false;
   for (uint64_t i = 0; i < count; i++) {
     double x[2] = { 0, 0 }, y;
     for (uint32_t k = 0; k < data; k++) x[k] = operands[k].at[operands[k].count == 1 ? 0 : i];
@@ -152,11 +155,14 @@ static bool fold_shape(qn_graph *graph, qn_node node, qn_tensor *shape, uint8_t 
 
 // --- the pass ----------------------------------------------------------------------------------------------
 
-static qn_status replace_by_const(qn_pipeline *pipeline, qn_node node, qn_tensor *tensor, const uint8_t *bytes) {
+static qn_status replace_by_const(qn_pipeline *pipeline, qn_node node, qn_tensor *tensor,
+                                  const uint8_t *bytes) {
   tensor->data = bytes;
   qn_attr attr = { .name = "value", .tensor = tensor };
   qn_value value;
-  QN_TRY(qn_graph_add(pipeline->graph, qn_node_params(.op = QN_OP_const, .attrs = &attr, .attr_count = 1, .before = node), &value));
+  QN_TRY(qn_graph_add(pipeline->graph,
+                      qn_node_params(.op = QN_OP_const, .attrs = &attr, .attr_count = 1, .before = node),
+                      &value));
   qn_node created = qn_value_get_node(pipeline->graph, value);
   return qn_pass_replace(pipeline, "fold", node, value, &created, 1);
 }

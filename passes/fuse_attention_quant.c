@@ -7,6 +7,7 @@ qn_status qn_pass_fuse_attention_quant(qn_pipeline *pipeline) {
   uint32_t first = pipeline->fusions.count;
   QN_TRY(qn_pass_apply_rules(pipeline, "attention_quant", QN_WALK_ONCE));
   for (uint32_t i = first; pipeline->numerics && i < pipeline->fusions.count; i++)
-    QN_TRY(qn_node_set_attr(pipeline->graph, pipeline->fusions.at[i].fused, &(qn_attr){ .name = "numerics", .i = pipeline->numerics }));
+    QN_TRY(qn_node_set_attr(pipeline->graph, pipeline->fusions.at[i].fused,
+                            &(qn_attr){ .name = "numerics", .i = pipeline->numerics }));
   return QN_OK;
 }

@@ -11,7 +11,8 @@
 
 #include <math.h>
 
-// A mask takes a dozen nodes; shared ones are described once per use, so the visits are bounded and not the depth.
+// A mask takes a dozen nodes; shared ones are described once per use, so the visits are bounded and not the
+// depth.
 enum { VISITS_MAX = 256, CONST_MAX = 1 << 22 };
 typedef enum kind { UNKNOWN, NUMBER, INDEX, CHOICE } kind;
 
@@ -22,9 +23,15 @@ typedef struct form {
   double inside, outside; // of CHOICE; a NUMBER is `inside`
 } form;
 
-static form number(double value) { return (form){ .kind = NUMBER, .inside = value }; }
-static qn_dim negative(qn_graph *graph, qn_dim dim) { return qn_dim_mul(graph, qn_dim_const(graph, -1), dim); }
-static qn_dim minus(qn_graph *graph, qn_dim a, qn_dim b) { return qn_dim_add(graph, a, negative(graph, b)); }
+static form number(double value) {
+  return (form){ .kind = NUMBER, .inside = value };
+}
+static qn_dim negative(qn_graph *graph, qn_dim dim) {
+  return qn_dim_mul(graph, qn_dim_const(graph, -1), dim);
+}
+static qn_dim minus(qn_graph *graph, qn_dim a, qn_dim b) {
+  return qn_dim_add(graph, a, negative(graph, b));
+}
 static qn_type_info type_of(const qn_graph *graph, qn_value value) {
   return qn_type_get_info(graph, qn_value_get_type(graph, value));
 }
@@ -53,14 +60,18 @@ static form describe_const(qn_graph *graph, const qn_tensor *tensor) {
     uint64_t row = i / columns % rows, column = i % columns;
     if (element(tensor, i) != (column < edge + row ? first : other)) return (form){ 0 };
   }
-  return (form){ .kind = CHOICE, .offset = qn_dim_const(graph, (int64_t)edge - 1), .inside = first, .outside = other };
+  return (form){
+    .kind = CHOICE, .offset = qn_dim_const(graph, (int64_t)edge - 1), .inside = first, .outside = other
+  };
 }
 
 // A scalar integer as a dim, if the shape rules know it.
 static bool scalar_dim(qn_graph *graph, qn_value value, qn_dim *out) {
   qn_dim values[QN_SHAPE_VALUES_MAX];
   uint32_t count;
-  if (!value || !qn_shape_get_int_values(graph, value, values, &count) || count != 1 || values[0] == QN_DIM_NONE) return false;
+  if (!value || !qn_shape_get_int_values(graph, value, values, &count) || count != 1 ||
+      values[0] == QN_DIM_NONE)
+    return false;
   *out = values[0];
   return true;
 }
@@ -81,7 +92,8 @@ static form describe_fill(const qn_graph *graph, qn_node node) {
 
 // An index stays one where it keeps a single dim that is not 1; a choice where its last two dims stay.
 static form describe_view(const qn_graph *graph, qn_node node, form x) {
-  qn_type_info from = type_of(graph, qn_node_get_operand(graph, node, 0)), to = type_of(graph, qn_node_get_result(graph, node, 0));
+  qn_type_info from = type_of(graph, qn_node_get_operand(graph, node, 0)),
+               to = type_of(graph, qn_node_get_result(graph, node, 0));
   if (x.kind == NUMBER) return x;
   if (from.rank == QN_RANK_UNKNOWN || to.rank == QN_RANK_UNKNOWN) return (form){ 0 };
   bool expands = qn_node_get_op(graph, node) == QN_OP_expand;
@@ -97,7 +109,8 @@ static form describe_view(const qn_graph *graph, qn_node node, form x) {
   }
   if (x.kind == INDEX) return x; // expanding other dims leaves the index where it is, counted from the last
   if (from.rank < 2 || to.rank < 2) return (form){ 0 };
-  bool kept = from.dims[from.rank - 1] == to.dims[to.rank - 1] && from.dims[from.rank - 2] == to.dims[to.rank - 2];
+  bool kept =
+      from.dims[from.rank - 1] == to.dims[to.rank - 1] && from.dims[from.rank - 2] == to.dims[to.rank - 2];
   return kept ? x : (form){ 0 };
 }
 
@@ -152,9 +165,11 @@ static form combine(qn_op op, form a, form b) {
   bool numbers = a.kind == NUMBER && b.kind == NUMBER;
   if (a.kind == NUMBER) a.outside = a.inside;
   if (b.kind == NUMBER) b.outside = b.inside;
-  if (!numbers && !(a.kind == CHOICE && (b.kind == NUMBER || (b.kind == CHOICE && a.offset == b.offset))) && !(a.kind == NUMBER && b.kind == CHOICE))
+  if (!numbers && !(a.kind == CHOICE && (b.kind == NUMBER || (b.kind == CHOICE && a.offset == b.offset))) &&
+      !(a.kind == NUMBER && b.kind == CHOICE))
     return (form){ 0 };
-  if (!compute(op, a.inside, b.inside, &out.inside) || !compute(op, a.outside, b.outside, &out.outside)) return (form){ 0 };
+  if (!compute(op, a.inside, b.inside, &out.inside) || !compute(op, a.outside, b.outside, &out.outside))
+    return (form){ 0 };
   return numbers ? number(out.inside) : out;
 }
 
@@ -188,7 +203,8 @@ static form shift_index(qn_graph *graph, qn_node node, form a, form b) {
 static form describe_where(form condition, form a, form b) {
   if (condition.kind == NUMBER) return condition.inside != 0 ? a : b;
   if (condition.kind != CHOICE || a.kind != NUMBER || b.kind != NUMBER) return (form){ 0 };
-  double inside = condition.inside != 0 ? a.inside : b.inside, outside = condition.outside != 0 ? a.inside : b.inside;
+  double inside = condition.inside != 0 ? a.inside : b.inside,
+         outside = condition.outside != 0 ? a.inside : b.inside;
   return (form){ .kind = CHOICE, .offset = condition.offset, .inside = inside, .outside = outside };
 }
 
@@ -230,7 +246,8 @@ static form describe(qn_graph *graph, qn_value value, int *visits) {
   case QN_OP_not: return combine(QN_OP_equal, a, number(0));
   case QN_OP_where: return describe_where(a, b, describe(graph, qn_node_get_operand(graph, node, 2), visits));
   case QN_OP_add:
-  case QN_OP_sub: return a.kind == INDEX || b.kind == INDEX ? shift_index(graph, node, a, b) : combine(op, a, b);
+  case QN_OP_sub:
+    return a.kind == INDEX || b.kind == INDEX ? shift_index(graph, node, a, b) : combine(op, a, b);
   default: return combine(op, a, b);
   }
 }
@@ -250,7 +267,8 @@ static double lowest(qn_dtype dtype) {
 
 qn_causal qn_mask_prove_causal(qn_graph *graph, qn_value mask, qn_dim q_len, qn_dim kv_len) {
   qn_type_info type = type_of(graph, mask);
-  if (type.rank < 2 || type.dims[type.rank - 2] != q_len || type.dims[type.rank - 1] != kv_len) return QN_CAUSAL_NONE;
+  if (type.rank < 2 || type.dims[type.rank - 2] != q_len || type.dims[type.rank - 1] != kv_len)
+    return QN_CAUSAL_NONE;
   int visits = 0;
   form m = describe(graph, mask, &visits);
   if (m.kind != CHOICE) return QN_CAUSAL_NONE;

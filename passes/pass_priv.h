@@ -41,8 +41,8 @@ struct qn_pipeline {
   qn_arena arena; // texts of remarks
   qn_legality legality;
   uint8_t numerics;
-  uint64_t fuel;      // left; UINT64_MAX: no bound
-  const char *pass;   // running
+  uint64_t fuel;    // left; UINT64_MAX: no bound
+  const char *pass; // running
   QN_ARRAY(qn_rewrite_entry) rewrites;
   QN_ARRAY(qn_consumed) consumed;
   QN_ARRAY(qn_node) created;
@@ -60,10 +60,10 @@ bool qn_pass_spend(qn_pipeline *pipeline);
 // Logs a rewrite, before the consumed nodes are removed. Created nodes get it as their origin.
 qn_status qn_pass_log(qn_pipeline *pipeline, const char *rule, const qn_node *consumed, uint32_t consumed_count,
                       const qn_node *created, uint32_t created_count);
-// Replaces the first result of `node` by `by`, which takes its name, and removes the node and what is dead then.
-// `created` may be empty: a rewrite that only removes.
-qn_status qn_pass_replace(qn_pipeline *pipeline, const char *rule, qn_node node, qn_value by, const qn_node *created,
-                          uint32_t created_count);
+// Replaces the first result of `node` by `by`, which takes its name, and removes the node and what is dead
+// then. `created` may be empty: a rewrite that only removes.
+qn_status qn_pass_replace(qn_pipeline *pipeline, const char *rule, qn_node node, qn_value by,
+                          const qn_node *created, uint32_t created_count);
 // Runs the rules of some families over the graph.
 qn_status qn_pass_apply_rules(qn_pipeline *pipeline, const char *families, qn_walk walk);
 // Whether nothing uses the node and it may go.

@@ -12,7 +12,9 @@ static const struct {
 #include "passes/passes.def"
 };
 
-uint32_t qn_pass_get_count(void) { return QN_COUNT(passes); }
+uint32_t qn_pass_get_count(void) {
+  return QN_COUNT(passes);
+}
 qn_pass_info qn_pass_get_info(uint32_t index) {
   return (qn_pass_info){ .name = passes[index].name, .doc = passes[index].doc };
 }
@@ -30,14 +32,18 @@ static qn_status write_text(const qn_graph *graph, qn_buf *buf) {
   return qn_graph_write_text(graph, NULL, &writer);
 }
 
-static qn_status same_text(qn_pipeline *pipeline, const qn_buf *before, const qn_graph *graph, const char *what) {
+static qn_status same_text(qn_pipeline *pipeline, const qn_buf *before, const qn_graph *graph,
+                           const char *what) {
   qn_buf after = QN_BUF(pipeline->context);
   qn_status status = write_text(graph, &after);
-  if (status == QN_OK && (before->length != after.length || memcmp(before->text, after.text, after.length) != 0)) {
+  if (status == QN_OK &&
+      (before->length != after.length || memcmp(before->text, after.text, after.length) != 0)) {
     size_t at = 0;
     uint32_t line = 1;
-    for (; at < before->length && at < after.length && before->text[at] == after.text[at]; at++) line += before->text[at] == '\n';
-    status = qn_fail(pipeline->context, QN_BUG, pipeline->pass, "the graph's text changes at line %u when it is %s", line, what);
+    for (; at < before->length && at < after.length && before->text[at] == after.text[at]; at++)
+      line += before->text[at] == '\n';
+    status = qn_fail(pipeline->context, QN_BUG, pipeline->pass,
+                     "the graph's text changes at line %u when it is %s", line, what);
   }
   qn_buf_free(&after);
   return status;
@@ -79,7 +85,8 @@ static qn_status run_pass(qn_pipeline *pipeline, const qn_pipeline_params *param
   QN_TRY(passes[pass].run(pipeline));
   bool changed = qn_graph_get_version(pipeline->graph) != version;
   if (changed) QN_TRY(check(pipeline, params->checks));
-  return params->on_pass ? params->on_pass(params->user, pipeline->graph, index, passes[pass].name, changed) : QN_OK;
+  return params->on_pass ? params->on_pass(params->user, pipeline->graph, index, passes[pass].name, changed)
+                         : QN_OK;
 }
 
 static qn_status run_list(qn_pipeline *pipeline, const qn_pipeline_params *params) {
@@ -94,7 +101,8 @@ static qn_status run_list(qn_pipeline *pipeline, const qn_pipeline_params *param
   for (const char *name = params->passes; *name;) {
     size_t length = strcspn(name, ",");
     int pass = find_pass(name, length);
-    if (pass < 0) return qn_fail(pipeline->context, QN_INVALID, NULL, "no pass is called '%.*s'", (int)length, name);
+    if (pass < 0)
+      return qn_fail(pipeline->context, QN_INVALID, NULL, "no pass is called '%.*s'", (int)length, name);
     QN_TRY(run_pass(pipeline, params, pass, ++index));
     name += length + (name[length] == ',');
   }
@@ -127,7 +135,8 @@ qn_status qn_pipeline_run(qn_graph *graph, const qn_pipeline_params *params, qn_
 void qn_pipeline_destroy(qn_pipeline *pipeline) {
   if (!pipeline) return;
   qn_context *context = pipeline->context;
-#define FREE_ARRAY(array) qn_free(context, pipeline->array.at, pipeline->array.capacity * sizeof *pipeline->array.at)
+#define FREE_ARRAY(array)                                                                                      \
+  qn_free(context, pipeline->array.at, pipeline->array.capacity * sizeof *pipeline->array.at)
   FREE_ARRAY(rewrites);
   FREE_ARRAY(consumed);
   FREE_ARRAY(created);
@@ -151,9 +160,12 @@ bool qn_pass_spend(qn_pipeline *pipeline) {
 qn_status qn_pass_log(qn_pipeline *pipeline, const char *rule, const qn_node *consumed, uint32_t consumed_count,
                       const qn_node *created, uint32_t created_count) {
   qn_context *context = pipeline->context;
-  QN_TRY(QN_RESERVE(context, pipeline->rewrites.at, pipeline->rewrites.capacity, pipeline->rewrites.count + 1ull));
-  QN_TRY(QN_RESERVE(context, pipeline->consumed.at, pipeline->consumed.capacity, pipeline->consumed.count + (uint64_t)consumed_count));
-  QN_TRY(QN_RESERVE(context, pipeline->created.at, pipeline->created.capacity, pipeline->created.count + (uint64_t)created_count));
+  QN_TRY(
+      QN_RESERVE(context, pipeline->rewrites.at, pipeline->rewrites.capacity, pipeline->rewrites.count + 1ull));
+  QN_TRY(QN_RESERVE(context, pipeline->consumed.at, pipeline->consumed.capacity,
+                    pipeline->consumed.count + (uint64_t)consumed_count));
+  QN_TRY(QN_RESERVE(context, pipeline->created.at, pipeline->created.capacity,
+                    pipeline->created.count + (uint64_t)created_count));
   pipeline->rewrites.at[pipeline->rewrites.count++] = (qn_rewrite_entry){
     .pass = pipeline->pass,
     .rule = rule,
@@ -163,8 +175,9 @@ qn_status qn_pass_log(qn_pipeline *pipeline, const char *rule, const qn_node *co
     .created_count = created_count,
   };
   for (uint32_t i = 0; i < consumed_count; i++)
-    pipeline->consumed.at[pipeline->consumed.count++] = (qn_consumed){
-      .id = qn_node_get_id(pipeline->graph, consumed[i]), .origin = qn_node_get_origin(pipeline->graph, consumed[i]) };
+    pipeline->consumed.at[pipeline->consumed.count++] =
+        (qn_consumed){ .id = qn_node_get_id(pipeline->graph, consumed[i]),
+                       .origin = qn_node_get_origin(pipeline->graph, consumed[i]) };
   for (uint32_t i = 0; i < created_count; i++) {
     pipeline->created.at[pipeline->created.count++] = created[i];
     qn_node_set_origin(pipeline->graph, created[i], pipeline->rewrites.count);
@@ -194,10 +207,11 @@ uint32_t qn_remove_all_dead(qn_graph *graph) {
   return removed;
 }
 
-qn_status qn_pass_replace(qn_pipeline *pipeline, const char *rule, qn_node node, qn_value by, const qn_node *created,
-                          uint32_t created_count) {
+qn_status qn_pass_replace(qn_pipeline *pipeline, const char *rule, qn_node node, qn_value by,
+                          const qn_node *created, uint32_t created_count) {
   QN_TRY(qn_pass_log(pipeline, rule, &node, 1, created, created_count));
-  QN_TRY(qn_value_replace(pipeline->graph, qn_node_get_result(pipeline->graph, node, 0), by, created_count > 0));
+  QN_TRY(
+      qn_value_replace(pipeline->graph, qn_node_get_result(pipeline->graph, node, 0), by, created_count > 0));
   qn_node_remove(pipeline->graph, node);
   return QN_OK;
 }
@@ -223,7 +237,8 @@ static qn_status note_fusion(qn_pipeline *pipeline, const qn_rewrite_event *even
   for (uint32_t i = 0; i < event->created_count; i++)
     if (qn_node_get_op(graph, event->created[i]) == QN_OP_attention) fused = event->created[i];
   if (!attention || !quantize || !fused) return QN_OK;
-  QN_TRY(QN_RESERVE(pipeline->context, pipeline->fusions.at, pipeline->fusions.capacity, pipeline->fusions.count + 1ull));
+  QN_TRY(QN_RESERVE(pipeline->context, pipeline->fusions.at, pipeline->fusions.capacity,
+                    pipeline->fusions.count + 1ull));
   pipeline->fusions.at[pipeline->fusions.count++] = (qn_fusion_entry){
     .fused = fused,
     .rule = event->rule->name,
@@ -241,13 +256,16 @@ static qn_status on_rewrite(void *user, qn_graph *graph, const qn_rewrite_event 
   (void)graph;
   qn_pipeline *pipeline = user;
   QN_TRY(note_fusion(pipeline, event));
-  return qn_pass_log(pipeline, event->rule->name, event->matched, event->matched_count, event->created, event->created_count);
+  return qn_pass_log(pipeline, event->rule->name, event->matched, event->matched_count, event->created,
+                     event->created_count);
 }
 
 static qn_status keep_stats(qn_pipeline *pipeline, const qn_rule_set *set, const qn_matcher *matcher) {
   for (uint32_t i = 0; i < qn_rule_set_get_count(set); i++) {
-    QN_TRY(QN_RESERVE(pipeline->context, pipeline->stats.at, pipeline->stats.capacity, pipeline->stats.count + 1ull));
-    pipeline->stats.at[pipeline->stats.count++] = (qn_stats_entry){ .rule = qn_rule_set_get_rule(set, i), .stats = *qn_matcher_get_stats(matcher, i) };
+    QN_TRY(QN_RESERVE(pipeline->context, pipeline->stats.at, pipeline->stats.capacity,
+                      pipeline->stats.count + 1ull));
+    pipeline->stats.at[pipeline->stats.count++] =
+        (qn_stats_entry){ .rule = qn_rule_set_get_rule(set, i), .stats = *qn_matcher_get_stats(matcher, i) };
   }
   return QN_OK;
 }
@@ -260,7 +278,9 @@ qn_status qn_pass_apply_rules(qn_pipeline *pipeline, const char *families, qn_wa
   bool bounded = pipeline->fuel != UINT64_MAX;
   if (status == QN_OK)
     status = qn_rules_run(matcher, pipeline->graph,
-                          qn_rules_params(.walk = walk, .fuel = bounded ? &pipeline->fuel : NULL, .on_rewrite = on_rewrite, .user = pipeline), NULL);
+                          qn_rules_params(.walk = walk, .fuel = bounded ? &pipeline->fuel : NULL,
+                                          .on_rewrite = on_rewrite, .user = pipeline),
+                          NULL);
   if (status == QN_OK) status = keep_stats(pipeline, set, matcher);
   qn_matcher_destroy(matcher);
   qn_rule_set_destroy(set);
@@ -269,7 +289,9 @@ qn_status qn_pass_apply_rules(qn_pipeline *pipeline, const char *families, qn_wa
 
 // --- reading the log ---------------------------------------------------------------------------------------
 
-uint32_t qn_pipeline_get_rewrite_count(const qn_pipeline *pipeline) { return pipeline->rewrites.count; }
+uint32_t qn_pipeline_get_rewrite_count(const qn_pipeline *pipeline) {
+  return pipeline->rewrites.count;
+}
 
 int64_t qn_pipeline_find_rewrite(const qn_pipeline *pipeline, qn_node node) {
   return (int64_t)qn_node_get_origin(pipeline->graph, node) - 1;
@@ -292,7 +314,8 @@ static qn_status gather_ids(qn_pipeline *pipeline, uint32_t index, uint8_t *seen
     for (uint32_t i = 0; i < entry->consumed_count; i++) {
       qn_consumed from = pipeline->consumed.at[entry->consumed + i];
       if (from.id) {
-        QN_TRY(QN_RESERVE(pipeline->context, pipeline->ids.at, pipeline->ids.capacity, pipeline->ids.count + 1ull));
+        QN_TRY(QN_RESERVE(pipeline->context, pipeline->ids.at, pipeline->ids.capacity,
+                          pipeline->ids.count + 1ull));
         pipeline->ids.at[pipeline->ids.count++] = from.id;
       }
       if (from.origin && !seen[from.origin - 1]) {
@@ -309,7 +332,8 @@ qn_status qn_pipeline_get_rewrite(qn_pipeline *pipeline, uint32_t index, qn_rewr
   if (index >= count) return qn_fail(pipeline->context, QN_INVALID, NULL, "rewrite %u of %u", index, count);
   uint8_t *seen = qn_alloc_zero(pipeline->context, count);
   uint32_t *stack = qn_alloc(pipeline->context, count * sizeof *stack);
-  qn_status status = seen && stack ? gather_ids(pipeline, index, seen, stack) : qn_fail_memory(pipeline->context);
+  qn_status status =
+      seen && stack ? gather_ids(pipeline, index, seen, stack) : qn_fail_memory(pipeline->context);
   qn_free(pipeline->context, seen, count);
   qn_free(pipeline->context, stack, count * sizeof *stack);
   QN_TRY(status);
@@ -333,18 +357,25 @@ qn_status qn_pipeline_get_rewrite(qn_pipeline *pipeline, uint32_t index, qn_rewr
   return QN_OK;
 }
 
-uint32_t qn_pipeline_get_rule_stats_count(const qn_pipeline *pipeline) { return pipeline->stats.count; }
+uint32_t qn_pipeline_get_rule_stats_count(const qn_pipeline *pipeline) {
+  return pipeline->stats.count;
+}
 
 qn_status qn_pipeline_get_rule_stats(const qn_pipeline *pipeline, uint32_t index, qn_rule_stats *out_stats) {
-  if (index >= pipeline->stats.count) return qn_fail(pipeline->context, QN_INVALID, NULL, "rule statistics %u of %u", index, pipeline->stats.count);
+  if (index >= pipeline->stats.count)
+    return qn_fail(pipeline->context, QN_INVALID, NULL, "rule statistics %u of %u", index,
+                   pipeline->stats.count);
   *out_stats = pipeline->stats.at[index].stats;
   return QN_OK;
 }
 
-uint32_t qn_pipeline_get_remark_count(const qn_pipeline *pipeline) { return pipeline->remarks.count; }
+uint32_t qn_pipeline_get_remark_count(const qn_pipeline *pipeline) {
+  return pipeline->remarks.count;
+}
 
 qn_status qn_pipeline_get_remark(qn_pipeline *pipeline, uint32_t index, qn_remark *out_remark) {
-  if (index >= pipeline->remarks.count) return qn_fail(pipeline->context, QN_INVALID, NULL, "remark %u of %u", index, pipeline->remarks.count);
+  if (index >= pipeline->remarks.count)
+    return qn_fail(pipeline->context, QN_INVALID, NULL, "remark %u of %u", index, pipeline->remarks.count);
   *out_remark = pipeline->remarks.at[index];
   return QN_OK;
 }

@@ -1,13 +1,15 @@
-// Attention in its parts becomes one operation (patterns/attention.c), and a mask that is provably causal becomes
-// the attribute: the kernel then reads no mask and skips what it would hide.
+// Attention in its parts becomes one operation (patterns/attention.c), and a mask that is provably causal
+// becomes the attribute: the kernel then reads no mask and skips what it would hide.
 #include "passes/mask_priv.h"
 #include "passes/pass_priv.h"
 
 enum { Q, K, V, MASK, PAST_KEY, KV_LENGTHS = 6 };
 
 // Length of q or k: the position axis under its layout.
-static bool length_of(const qn_graph *graph, qn_node attention, uint32_t operand, const char *layout, qn_dim *out) {
-  qn_type_info type = qn_type_get_info(graph, qn_value_get_type(graph, qn_node_get_operand(graph, attention, operand)));
+static bool length_of(const qn_graph *graph, qn_node attention, uint32_t operand, const char *layout,
+                      qn_dim *out) {
+  qn_type_info type =
+      qn_type_get_info(graph, qn_value_get_type(graph, qn_node_get_operand(graph, attention, operand)));
   if (type.rank < 3) return false;
   *out = type.dims[qn_node_get_int(graph, attention, layout) == QN_LAYOUT_BHSD && type.rank == 4 ? 2 : 1];
   return true;
@@ -19,7 +21,8 @@ static qn_status prove_causal(qn_pipeline *pipeline, qn_node node) {
   qn_dim q_len, kv_len;
   if (!mask || qn_node_get_int(graph, node, "causal") != QN_CAUSAL_NONE) return QN_OK;
   if (qn_node_get_operand(graph, node, PAST_KEY) || qn_node_get_operand(graph, node, KV_LENGTHS)) return QN_OK;
-  if (!length_of(graph, node, Q, "q_layout", &q_len) || !length_of(graph, node, K, "k_layout", &kv_len)) return QN_OK;
+  if (!length_of(graph, node, Q, "q_layout", &q_len) || !length_of(graph, node, K, "k_layout", &kv_len))
+    return QN_OK;
   qn_causal causal = qn_mask_prove_causal(graph, mask, q_len, kv_len);
   if (causal == QN_CAUSAL_NONE || !qn_pass_spend(pipeline)) return QN_OK;
   QN_TRY(qn_pass_log(pipeline, "causal_mask", &node, 1, NULL, 0));

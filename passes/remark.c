@@ -1,8 +1,8 @@
 // Every attention and every quantize that could have met gets one remark: fused by which rule, or why not.
 //
-// Runs on the graph that the passes left. What the matcher knows is where a rule stopped; what a person wants to
-// know is what stands between attention and quantize. So the way from one to the other is walked, and the first
-// thing on it that no rule takes is the cause; where the way is clear, the rule's own refusal is.
+// Runs on the graph that the passes left. What the matcher knows is where a rule stopped; what a person wants
+// to know is what stands between attention and quantize. So the way from one to the other is walked, and the
+// first thing on it that no rule takes is the cause; where the way is clear, the rule's own refusal is.
 #include "passes/pass_priv.h"
 
 #include <stdlib.h>
@@ -52,40 +52,45 @@ static diagnosis blame(const explainer *e, qn_why why, qn_node at, const char *e
   return (diagnosis){ .why = why, .at = node_name(e, at).text, .expected = expected, .found = found };
 }
 
-static const char *op_name(const qn_graph *graph, qn_node node) { return qn_op_get_info(qn_node_get_op(graph, node))->name; }
+static const char *op_name(const qn_graph *graph, qn_node node) {
+  return qn_op_get_info(qn_node_get_op(graph, node))->name;
+}
 
 static qn_status add_remark(explainer *e, const qn_remark *remark) {
   qn_pipeline *pipeline = e->pipeline;
-  QN_TRY(QN_RESERVE(pipeline->context, pipeline->remarks.at, pipeline->remarks.capacity, pipeline->remarks.count + 1ull));
+  QN_TRY(QN_RESERVE(pipeline->context, pipeline->remarks.at, pipeline->remarks.capacity,
+                    pipeline->remarks.count + 1ull));
   pipeline->remarks.at[pipeline->remarks.count++] = *remark;
   return QN_OK;
 }
 
 static qn_status add_missed(explainer *e, qn_node node, const char *op, const diagnosis *d) {
   return add_remark(e, &(qn_remark){
-    .node = node_name(e, node),
-    .id = qn_node_get_id(e->graph, node),
-    .op = op,
-    .layer = qn_node_get_layer(e->graph, node),
-    .rule = d->rule ? d->rule : "",
-    .stage = qn_stage_name(qn_why_get_stage(d->why)),
-    .code = qn_why_name(d->why),
-    .at = d->at ? d->at : "",
-    .expected = d->expected && d->expected[0] ? d->expected : qn_why_sentence(d->why),
-    .found = d->found ? d->found : "",
-    .closest = d->closest ? d->closest : "",
-    .depth = d->depth,
-    .hint = qn_why_hint(d->why),
-  });
+                           .node = node_name(e, node),
+                           .id = qn_node_get_id(e->graph, node),
+                           .op = op,
+                           .layer = qn_node_get_layer(e->graph, node),
+                           .rule = d->rule ? d->rule : "",
+                           .stage = qn_stage_name(qn_why_get_stage(d->why)),
+                           .code = qn_why_name(d->why),
+                           .at = d->at ? d->at : "",
+                           .expected = d->expected && d->expected[0] ? d->expected : qn_why_sentence(d->why),
+                           .found = d->found ? d->found : "",
+                           .closest = d->closest ? d->closest : "",
+                           .depth = d->depth,
+                           .hint = qn_why_hint(d->why),
+                       });
 }
 
 // --- the way from attention to quantize --------------------------------------------------------------------
 
-// What stands between and may be looked through: it keeps elements recognisable, or is cheap arithmetic on them.
+// What stands between and may be looked through: it keeps elements recognisable, or is cheap arithmetic on
+// them.
 static bool passes_on(const qn_graph *graph, qn_node node) {
   qn_op op = qn_node_get_op(graph, node);
   if (qn_op_get_info(op)->facts & (QN_FACT_VIEW | QN_FACT_LAYOUT | QN_FACT_ELEMENTWISE)) return true;
-  return op == QN_OP_slice || op == QN_OP_expand || op == QN_OP_concat || op == QN_OP_split || op == QN_OP_gather || op == QN_OP_repeat || op == QN_OP_pad;
+  return op == QN_OP_slice || op == QN_OP_expand || op == QN_OP_concat || op == QN_OP_split ||
+         op == QN_OP_gather || op == QN_OP_repeat || op == QN_OP_pad;
 }
 
 static int compare_nodes(const void *a, const void *b) {
@@ -96,7 +101,8 @@ static int compare_nodes(const void *a, const void *b) {
 // The users of a value, each once, in the order in which they were made.
 static uint32_t find_users(const qn_graph *graph, qn_value value, qn_node *out, uint32_t limit) {
   uint32_t count = 0, unique = 0;
-  for (qn_use use = qn_value_get_first_use(graph, value); use && count < limit; use = qn_use_get_next(graph, use))
+  for (qn_use use = qn_value_get_first_use(graph, value); use && count < limit;
+       use = qn_use_get_next(graph, use))
     out[count++] = qn_use_get_user(graph, use);
   if (count) qsort(out, count, sizeof *out, compare_nodes);
   for (uint32_t i = 0; i < count; i++)
@@ -120,7 +126,8 @@ static void walk_forward(explainer *e, qn_value start) {
     for (uint32_t i = 0; i < count; i++) {
       qn_node user = users[i];
       if (qn_node_get_op(e->graph, user) == QN_OP_quantize) {
-        if (qn_node_get_operand(e->graph, user, 0) != e->steps[at].value || e->quantize_count == QUANTIZES_MAX) continue;
+        if (qn_node_get_operand(e->graph, user, 0) != e->steps[at].value || e->quantize_count == QUANTIZES_MAX)
+          continue;
         e->quantize_nodes[e->quantize_count] = user;
         e->quantizes[e->quantize_count++] = at;
         continue;
@@ -128,7 +135,8 @@ static void walk_forward(explainer *e, qn_value start) {
       if (!passes_on(e->graph, user)) continue;
       for (uint32_t r = 0; r < qn_node_get_result_count(e->graph, user); r++) {
         qn_value result = qn_node_get_result(e->graph, user, r);
-        if (e->step_count < STEPS_MAX && !seen(e, result)) e->steps[e->step_count++] = (step){ .value = result, .from = at };
+        if (e->step_count < STEPS_MAX && !seen(e, result))
+          e->steps[e->step_count++] = (step){ .value = result, .from = at };
       }
     }
   }
@@ -154,13 +162,17 @@ static qn_why judge_operation(const qn_graph *graph, qn_node node, qn_value from
 
 static diagnosis judge_users(explainer *e, qn_value value, qn_node next, qn_node quantize) {
   qn_graph *graph = e->graph;
-  if (qn_value_is_output(graph, value)) return blame(e, QN_WHY_graph_output, qn_value_get_node(graph, value), "a value that only the quantize needs", "a result of the graph");
+  if (qn_value_is_output(graph, value))
+    return blame(e, QN_WHY_graph_output, qn_value_get_node(graph, value),
+                 "a value that only the quantize needs", "a result of the graph");
   qn_node users[STEPS_MAX];
   uint32_t count = find_users(graph, value, users, STEPS_MAX);
   for (uint32_t i = 0; i < count; i++) {
     qn_op op = qn_node_get_op(graph, users[i]);
     if (users[i] == next || op == QN_OP_shape) continue;
-    if (op == QN_OP_quantize) return blame(e, QN_WHY_mixed_consumers, users[i], node_name(e, quantize).text, "a second quantize with other parameters");
+    if (op == QN_OP_quantize)
+      return blame(e, QN_WHY_mixed_consumers, users[i], node_name(e, quantize).text,
+                   "a second quantize with other parameters");
     return blame(e, QN_WHY_multiple_users, users[i], "one user, the quantize", op_name(graph, users[i]));
   }
   return (diagnosis){ 0 };
@@ -186,7 +198,8 @@ static diagnosis judge_way(explainer *e, uint32_t last, qn_node quantize) {
 // --- what the rules say ------------------------------------------------------------------------------------
 
 // The rule that came closest at this root, in the words of its miss.
-static void note_closest(explainer *e, qn_matcher *matcher, const qn_rule_set *set, qn_node root, diagnosis *d) {
+static void note_closest(explainer *e, qn_matcher *matcher, const qn_rule_set *set, qn_node root,
+                         diagnosis *d) {
   qn_miss best = { 0 };
   bool any = false;
   for (uint32_t rule = 0; rule < qn_rule_set_get_count(set); rule++) {
@@ -225,8 +238,10 @@ static diagnosis diagnose_pair(explainer *e, uint32_t index) {
 static qn_node find_operand_quantize(const qn_graph *graph, qn_node attention) {
   for (uint32_t i = 0; i < 3; i++) {
     qn_value operand = qn_node_get_operand(graph, attention, i);
-    for (qn_use use = operand ? qn_value_get_first_use(graph, operand) : QN_NONE; use; use = qn_use_get_next(graph, use))
-      if (qn_node_get_op(graph, qn_use_get_user(graph, use)) == QN_OP_quantize) return qn_use_get_user(graph, use);
+    for (qn_use use = operand ? qn_value_get_first_use(graph, operand) : QN_NONE; use;
+         use = qn_use_get_next(graph, use))
+      if (qn_node_get_op(graph, qn_use_get_user(graph, use)) == QN_OP_quantize)
+        return qn_use_get_user(graph, use);
   }
   return QN_NONE;
 }
@@ -238,7 +253,8 @@ static qn_status explain_missed(explainer *e, qn_node attention, qn_value out, c
   if (d.why == QN_WHY_none && e->quantize_count) d = diagnose_pair(e, 0);
   if (d.why == QN_WHY_none && !e->quantize_count) {
     qn_node other = find_operand_quantize(e->graph, attention);
-    d = other ? blame(e, QN_WHY_other_tensor, other, "a quantize of attention's output", "a quantize of its operand")
+    d = other ? blame(e, QN_WHY_other_tensor, other, "a quantize of attention's output",
+                      "a quantize of its operand")
               : blame(e, QN_WHY_not_quantized, attention, "a quantize of attention's output", "none");
   }
   QN_TRY(add_missed(e, attention, "attention", &d));
@@ -261,10 +277,23 @@ static int compare_fusion(const void *key, const void *element) {
 static qn_status explain_fused(explainer *e, qn_node node) {
   const qn_pipeline *pipeline = e->pipeline;
   const qn_fusion_entry *fusion =
-    pipeline->fusions.count ? bsearch(&node, pipeline->fusions.at, pipeline->fusions.count, sizeof *fusion, compare_fusion) : NULL;
+      pipeline->fusions.count
+          ? bsearch(&node, pipeline->fusions.at, pipeline->fusions.count, sizeof *fusion, compare_fusion)
+          : NULL;
   if (!fusion) return QN_OK; // it came fused
-  qn_remark remark = { .node = fusion->attention_name, .id = fusion->attention_id, .op = "attention", .layer = fusion->attention_layer, .fused = true,
-      .rule = fusion->rule, .stage = "", .code = qn_why_name(QN_WHY_none), .at = "", .expected = "", .found = "", .closest = "", .hint = "" };
+  qn_remark remark = { .node = fusion->attention_name,
+                       .id = fusion->attention_id,
+                       .op = "attention",
+                       .layer = fusion->attention_layer,
+                       .fused = true,
+                       .rule = fusion->rule,
+                       .stage = "",
+                       .code = qn_why_name(QN_WHY_none),
+                       .at = "",
+                       .expected = "",
+                       .found = "",
+                       .closest = "",
+                       .hint = "" };
   QN_TRY(add_remark(e, &remark));
   remark.op = "quantize";
   remark.node = fusion->quantize_name;
@@ -282,8 +311,10 @@ static qn_node find_softmax(const qn_graph *graph, qn_node matmul, bool *out_qua
     qn_node node = qn_value_get_node(graph, value);
     qn_op op = qn_node_get_op(graph, node);
     if (op == QN_OP_softmax) return node;
-    if (op == QN_OP_quantize || op == QN_OP_dequantize) *out_quantized = true;
-    else if (op != QN_OP_cast && op != QN_OP_where && op != QN_OP_identity && op != QN_OP_reshape) return QN_NONE;
+    if (op == QN_OP_quantize || op == QN_OP_dequantize)
+      *out_quantized = true;
+    else if (op != QN_OP_cast && op != QN_OP_where && op != QN_OP_identity && op != QN_OP_reshape)
+      return QN_NONE;
     value = qn_node_get_operand(graph, node, op == QN_OP_where ? 2 : 0);
   }
   return QN_NONE;
@@ -296,10 +327,13 @@ static qn_node find_scores(const qn_graph *graph, qn_node softmax, bool *out_qua
     qn_node node = qn_value_get_node(graph, value);
     qn_op op = qn_node_get_op(graph, node);
     if (op == QN_OP_matmul) return node;
-    if (op == QN_OP_quantize || op == QN_OP_dequantize) *out_quantized = true;
-    else if (!(qn_op_get_info(op)->facts & (QN_FACT_ELEMENTWISE | QN_FACT_VIEW))) return QN_NONE;
+    if (op == QN_OP_quantize || op == QN_OP_dequantize)
+      *out_quantized = true;
+    else if (!(qn_op_get_info(op)->facts & (QN_FACT_ELEMENTWISE | QN_FACT_VIEW)))
+      return QN_NONE;
     // Scores come through the operand that is computed from q and k: not through a constant.
-    value = qn_node_get_operand(graph, node, op == QN_OP_where || is_constant(graph, qn_node_get_operand(graph, node, 0)) ? 1 : 0);
+    value = qn_node_get_operand(
+        graph, node, op == QN_OP_where || is_constant(graph, qn_node_get_operand(graph, node, 0)) ? 1 : 0);
   }
   return QN_NONE;
 }
@@ -309,7 +343,8 @@ static qn_status explain_matmul(explainer *e, qn_node node) {
   qn_node softmax = find_softmax(e->graph, node, &quantized);
   if (!softmax || !find_scores(e->graph, softmax, &scores_quantized)) return QN_OK;
   diagnosis d = { 0 };
-  if (quantized || scores_quantized) d = blame(e, QN_WHY_scores_quantized, softmax, "scores in a float type", "codes");
+  if (quantized || scores_quantized)
+    d = blame(e, QN_WHY_scores_quantized, softmax, "scores in a float type", "codes");
   note_closest(e, e->recovery_matcher, e->recoveries, node, &d);
   return d.why == QN_WHY_none ? QN_OK : explain_missed(e, node, qn_node_get_result(e->graph, node, 0), &d);
 }
@@ -320,8 +355,10 @@ static qn_status explain_all(explainer *e) {
     qn_op op = qn_node_get_op(graph, node);
     if (op == QN_OP_matmul) QN_TRY(explain_matmul(e, node));
     if (op != QN_OP_attention) continue;
-    if (qn_node_has_attr(graph, node, "output")) QN_TRY(explain_fused(e, node));
-    else QN_TRY(explain_missed(e, node, qn_node_get_result(graph, node, 0), NULL));
+    if (qn_node_has_attr(graph, node, "output"))
+      QN_TRY(explain_fused(e, node));
+    else
+      QN_TRY(explain_missed(e, node, qn_node_get_result(graph, node, 0), NULL));
   }
   return QN_OK;
 }
@@ -373,18 +410,32 @@ qn_status qn_pipeline_why(qn_pipeline *pipeline, uint32_t rule, qn_node root, qn
       char buffer[16];
       qn_miss_get_reason(set, pipeline->graph, miss, &reason);
       status = qn_miss_write(set, pipeline->graph, miss, &writer);
-      d = (diagnosis){ .why = reason.why, .at = keep(&e, qn_miss_get_at(pipeline->graph, miss, buffer)), .expected = keep(&e, reason.expected), .found = keep(&e, reason.found),
-        .rule = info.name, .closest = keep(&e, row.text ? row.text : ""), .depth = miss->depth };
+      d = (diagnosis){ .why = reason.why,
+                       .at = keep(&e, qn_miss_get_at(pipeline->graph, miss, buffer)),
+                       .expected = keep(&e, reason.expected),
+                       .found = keep(&e, reason.found),
+                       .rule = info.name,
+                       .closest = keep(&e, row.text ? row.text : ""),
+                       .depth = miss->depth };
       qn_buf_free(&row);
     }
   }
   qn_matcher_destroy(matcher);
   qn_rule_set_destroy(set);
   QN_TRY(status);
-  *out_remark = (qn_remark){
-    .node = node_name(&e, root), .id = qn_node_get_id(pipeline->graph, root), .op = op_name(pipeline->graph, root),
-    .layer = qn_node_get_layer(pipeline->graph, root), .fused = matches, .rule = info.name, .stage = qn_stage_name(qn_why_get_stage(d.why)),
-    .code = qn_why_name(d.why), .at = d.at ? d.at : "", .expected = d.expected ? d.expected : "", .found = d.found ? d.found : "",
-    .closest = d.closest ? d.closest : "", .depth = d.depth, .hint = qn_why_hint(d.why) };
+  *out_remark = (qn_remark){ .node = node_name(&e, root),
+                             .id = qn_node_get_id(pipeline->graph, root),
+                             .op = op_name(pipeline->graph, root),
+                             .layer = qn_node_get_layer(pipeline->graph, root),
+                             .fused = matches,
+                             .rule = info.name,
+                             .stage = qn_stage_name(qn_why_get_stage(d.why)),
+                             .code = qn_why_name(d.why),
+                             .at = d.at ? d.at : "",
+                             .expected = d.expected ? d.expected : "",
+                             .found = d.found ? d.found : "",
+                             .closest = d.closest ? d.closest : "",
+                             .depth = d.depth,
+                             .hint = qn_why_hint(d.why) };
   return QN_OK;
 }

@@ -13,7 +13,9 @@ static bool add_factor(qn_view *view, qn_dim size, bool broadcast, uint8_t *out_
   return true;
 }
 
-static void append(qn_factor_list *list, uint8_t factor) { list->at[list->count++] = factor; }
+static void append(qn_factor_list *list, uint8_t factor) {
+  list->at[list->count++] = factor;
+}
 
 static void insert_after(qn_factor_list *lists, int8_t rank, uint8_t factor, uint8_t added) {
   for (int8_t d = 0; d < rank; d++)
@@ -56,7 +58,8 @@ static bool split(qn_view *view, qn_factor_list *seq, uint8_t i, qn_dim major, q
 // A dim of size 1 that nothing stood for: a factor of size 1, in the start wherever its neighbour in `seq` is.
 static bool add_one(qn_view *view, qn_factor_list *seq, uint8_t at) {
   uint8_t added;
-  if (view->start_rank == 0 || seq->count == QN_VIEW_FACTORS || !add_factor(view, 1, false, &added)) return false;
+  if (view->start_rank == 0 || seq->count == QN_VIEW_FACTORS || !add_factor(view, 1, false, &added))
+    return false;
   int before = at - 1;
   while (before >= 0 && view->factors[seq->at[before]].broadcast) before--;
   if (before >= 0) {
@@ -145,7 +148,8 @@ static bool repeat(const qn_graph *graph, qn_view *view, qn_node node) {
   if (axis < 0) axis += view->rank;
   if (axis < 0 || axis >= view->rank || count < 1 || count >= (int64_t)QN_DIM_CONST_LIMIT) return false;
   if (count == 1) return true;
-  if (!add_factor(view, (qn_dim)count, true, &factor) || view->dims[axis].count == QN_VIEW_FACTORS) return false;
+  if (!add_factor(view, (qn_dim)count, true, &factor) || view->dims[axis].count == QN_VIEW_FACTORS)
+    return false;
   append(&view->dims[axis], factor);
   return true;
 }

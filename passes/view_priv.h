@@ -1,8 +1,8 @@
 // A chain of layout operations as one thing: where each factor of each dim of its start ends up.
 //
 // Dims are split into factors until every dim of the start and of the end is a list of whole factors. Reshape,
-// Transpose, Unsqueeze, Squeeze and Expand then only move, merge and add factors, whatever the spelling, and two
-// chains do the same exactly if their factors do. `[B,S,H*D]` to `[B,H,S,D]`:
+// Transpose, Unsqueeze, Squeeze and Expand then only move, merge and add factors, whatever the spelling, and
+// two chains do the same exactly if their factors do. `[B,S,H*D]` to `[B,H,S,D]`:
 //
 //     start:  B | S | H D          end:  B | H | S | D
 #ifndef QUENCH_PASSES_VIEW_PRIV_H

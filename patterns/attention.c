@@ -1,7 +1,7 @@
 // Attention in its parts: what exporters and eager model code make of softmax(scale q k^T + mask) v.
 //
-// One core, since canonicalize has already brought layout chains to transpose and repeat. The optional parts are
-// the product of what producers do: the scale on q, on k, on both or on the scores, by mul or div; grouped
+// One core, since canonicalize has already brought layout chains to transpose and repeat. The optional parts
+// are the product of what producers do: the scale on q, on k, on both or on the scores, by mul or div; grouped
 // queries; a mask that is added; casts around the softmax; a NaN guard behind it.
 #include "patterns/rule_priv.h"
 
@@ -20,12 +20,17 @@ static double read_scalar(const qn_graph *graph, qn_value value) {
 static bool is_factor(const qn_match *match, const qn_arg *args, qn_reason *out_reason) {
   const qn_graph *graph = qn_match_get_graph(match);
   const qn_tensor *tensor = qn_value_get_const(graph, args[0].value);
-  if (!tensor || !tensor->data) return qn_refuse(out_reason, QN_WHY_not_const, "a constant factor", "a value computed at run time");
+  if (!tensor || !tensor->data)
+    return qn_refuse(out_reason, QN_WHY_not_const, "a constant factor", "a value computed at run time");
   for (int32_t i = 0; i < tensor->rank; i++)
-    if (tensor->dims[i] != 1) return qn_refuse(out_reason, QN_WHY_not_scalar, "one element", "a dim of %lld", (long long)tensor->dims[i]);
-  if (!qn_dtype_is_float(tensor->dtype)) return qn_refuse(out_reason, QN_WHY_predicate, "a float", "%s", qn_dtype_name(tensor->dtype));
+    if (tensor->dims[i] != 1)
+      return qn_refuse(out_reason, QN_WHY_not_scalar, "one element", "a dim of %lld",
+                       (long long)tensor->dims[i]);
+  if (!qn_dtype_is_float(tensor->dtype))
+    return qn_refuse(out_reason, QN_WHY_predicate, "a float", "%s", qn_dtype_name(tensor->dtype));
   double value = read_scalar(graph, args[0].value);
-  return (isfinite(value) && value != 0) || qn_refuse(out_reason, QN_WHY_const_value, "a finite factor", "%g", value);
+  return (isfinite(value) && value != 0) ||
+         qn_refuse(out_reason, QN_WHY_const_value, "a finite factor", "%g", value);
 }
 
 static bool is_zero(const qn_match *match, const qn_arg *args, qn_reason *out_reason) {
@@ -63,7 +68,9 @@ static qn_status type_of_softmax(const qn_match *match, const qn_arg *args, qn_a
   const qn_graph *graph = qn_match_get_graph(match);
   (void)args;
   qn_node cast = qn_match_get_node(match, "wide");
-  out_attr->i = cast ? qn_type_get_info(graph, qn_value_get_type(graph, qn_node_get_result(graph, cast, 0))).dtype : QN_ANY;
+  out_attr->i =
+      cast ? qn_type_get_info(graph, qn_value_get_type(graph, qn_node_get_result(graph, cast, 0))).dtype
+           : QN_ANY;
   return QN_OK;
 }
 
@@ -78,11 +85,14 @@ static bool same_dim(qn_reason *out_reason, const char *what, qn_dim a, qn_dim b
 // q [B,H,Sq,D], k [B,G,Skv,D] under its layout, v [B,G,Skv,Dv], H a multiple of G; one float element type.
 static bool is_attention(const qn_match *match, const qn_arg *args, qn_reason *out_reason) {
   const qn_graph *graph = qn_match_get_graph(match);
-  qn_type_info q = type_of(graph, args[0].value), k = type_of(graph, args[1].value), v = type_of(graph, args[2].value);
+  qn_type_info q = type_of(graph, args[0].value), k = type_of(graph, args[1].value),
+               v = type_of(graph, args[2].value);
   if (q.rank != 4 || k.rank != 4 || v.rank != 4)
-    return qn_refuse(out_reason, QN_WHY_predicate, "q, k and v of rank 4", "ranks %d, %d, %d", q.rank, k.rank, v.rank);
+    return qn_refuse(out_reason, QN_WHY_predicate, "q, k and v of rank 4", "ranks %d, %d, %d", q.rank, k.rank,
+                     v.rank);
   if (q.dtype != k.dtype || q.dtype != v.dtype)
-    return qn_refuse(out_reason, QN_WHY_predicate, "one element type of q, k and v", "%s, %s, %s", qn_dtype_name(q.dtype), qn_dtype_name(k.dtype), qn_dtype_name(v.dtype));
+    return qn_refuse(out_reason, QN_WHY_predicate, "one element type of q, k and v", "%s, %s, %s",
+                     qn_dtype_name(q.dtype), qn_dtype_name(k.dtype), qn_dtype_name(v.dtype));
   bool bshd = qn_match_get_arm(match, "kt") == 1;
   qn_dim k_heads = k.dims[bshd ? 2 : 1], k_len = k.dims[bshd ? 1 : 2];
   if (!same_dim(out_reason, "one head_dim of q and k", q.dims[3], k.dims[3])) return false;
@@ -98,7 +108,8 @@ static bool is_attention(const qn_match *match, const qn_arg *args, qn_reason *o
   int64_t q_heads, kv_heads;
   if (qn_dim_is_const(graph, q.dims[1], &q_heads) && qn_dim_is_const(graph, k_heads, &kv_heads))
     return kv_heads * groups == q_heads || kv_heads == 1 ||
-           qn_refuse(out_reason, QN_WHY_head_count, "heads = kv_heads * groups", "%lld, %lld, %lld", (long long)q_heads, (long long)kv_heads, (long long)groups);
+           qn_refuse(out_reason, QN_WHY_head_count, "heads = kv_heads * groups", "%lld, %lld, %lld",
+                     (long long)q_heads, (long long)kv_heads, (long long)groups);
   return groups == 1 && same_dim(out_reason, "as many heads of q as of k", q.dims[1], k_heads);
 }
 
@@ -106,8 +117,10 @@ static bool is_attention(const qn_match *match, const qn_arg *args, qn_reason *o
 // broadcasting it (ONNX), so a last dim of 1 means something else there.
 static bool spans_keys(const qn_graph *graph, qn_value mask, qn_value scores, qn_reason *out_reason) {
   qn_type_info type = type_of(graph, mask), to = type_of(graph, scores);
-  if (type.rank == QN_RANK_UNKNOWN) return qn_refuse(out_reason, QN_WHY_mask_shape, "a mask of rank 1 to 4", "an unknown rank");
-  if (type.rank < 1 || type.rank > 4) return qn_refuse(out_reason, QN_WHY_mask_shape, "a mask of rank 1 to 4", "rank %d", type.rank);
+  if (type.rank == QN_RANK_UNKNOWN)
+    return qn_refuse(out_reason, QN_WHY_mask_shape, "a mask of rank 1 to 4", "an unknown rank");
+  if (type.rank < 1 || type.rank > 4)
+    return qn_refuse(out_reason, QN_WHY_mask_shape, "a mask of rank 1 to 4", "rank %d", type.rank);
   bool single = type.dims[type.rank - 1] == 1 && !(to.rank > 0 && to.dims[to.rank - 1] == 1);
   return !single || qn_refuse(out_reason, QN_WHY_mask_shape, "a mask over all keys", "a last dim of 1");
 }
@@ -126,9 +139,9 @@ static bool is_choice(const qn_match *match, const qn_arg *args, qn_reason *out_
   return spans_keys(qn_match_get_graph(match), args[0].value, args[1].value, out_reason);
 }
 
-// A constant that hides a score whether it replaces it or is added to it: -inf, or so low that in f32 a score added to
-// it is lost. With a higher one, the finfo.min of f16 too, a row that is hidden whole would be the softmax of its scores
-// and no longer the mean.
+// A constant that hides a score whether it replaces it or is added to it: -inf, or so low that in f32 a score
+// added to it is lost. With a higher one, the finfo.min of f16 too, a row that is hidden whole would be the
+// softmax of its scores and no longer the mean.
 static bool is_hiding(const qn_match *match, const qn_arg *args, qn_reason *out_reason) {
   const qn_graph *graph = qn_match_get_graph(match);
   if (!is_factor(match, args, out_reason) && out_reason->why != QN_WHY_const_value) return false;
@@ -150,6 +163,7 @@ static qn_status zero_of(const qn_match *match, const qn_arg *args, qn_attr *out
 // --- the family --------------------------------------------------------------------------------------------
 
 // The parts that all forms share: before the mask, and from the softmax on.
+// clang-format off
 #define SCORES                                                                                  \
   "qs   = mul(q, cq:factor) | div(q, cq) | q                                                \n" \
   "kt   = transpose(k)[perm={0, 1, 3, 2}] | transpose(k)[perm={0, 2, 3, 1}]                 \n" \
@@ -195,15 +209,24 @@ static const qn_rule rules[] = {
     .build = "bias = where(hide, fill, const()[value=@zero_of(fill)])\n" ATTENTION("bias"),
     .sample = SAMPLE("hide: bool[2,1,5,7]; fill: f32[] = -1e30", "hide: bool[4]; fill: f32[] = -1e30") },
 };
+// clang-format on
 
 static const qn_predicate predicates[] = {
-  { "factor", is_factor }, { "zero", is_zero }, { "is_attention", is_attention }, { "is_mask", is_mask },
-  { "is_choice", is_choice }, { "hiding", is_hiding }, { 0 },
+  { "factor", is_factor },
+  { "zero", is_zero },
+  { "is_attention", is_attention },
+  { "is_mask", is_mask },
+  { "is_choice", is_choice },
+  { "hiding", is_hiding },
+  { 0 },
 };
 
 static const qn_function functions[] = {
-  { "folded_scale", folded_scale }, { "layout_of_k", layout_of_k }, { "type_of_softmax", type_of_softmax },
-  { "zero_of", zero_of }, { 0 },
+  { "folded_scale", folded_scale },
+  { "layout_of_k", layout_of_k },
+  { "type_of_softmax", type_of_softmax },
+  { "zero_of", zero_of },
+  { 0 },
 };
 
 const qn_family qn_family_attention = {

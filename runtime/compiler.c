@@ -42,7 +42,8 @@ static qn_status check_named_cache(qn_context *context, const char *folder, cons
   if (!folder || !*folder) return QN_OK;
   const char *off = "off: ", *words = cache->state;
   if (cache->folder < 0)
-    return qn_fail(context, QN_IO, NULL, "the cache folder cannot be used: %s", strncmp(words, off, strlen(off)) ? words : words + strlen(off));
+    return qn_fail(context, QN_IO, NULL, "the cache folder cannot be used: %s",
+                   strncmp(words, off, strlen(off)) ? words : words + strlen(off));
   if (faccessat(cache->folder, ".", W_OK, 0) == 0) return QN_OK;
   return qn_fail(context, QN_IO, folder, "the cache folder cannot be written: %s", strerror(errno));
 }

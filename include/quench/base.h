@@ -46,10 +46,10 @@ QN_API const char *qn_status_name(qn_status status);
 QN_API const char *qn_status_advice(qn_status status);
 
 // Returns the status of `expr` from the enclosing function unless it is QN_OK.
-#define QN_TRY(expr)                                                                                         \
-  do {                                                                                                       \
-    qn_status qn_try_status_ = (expr);                                                                       \
-    if (qn_try_status_ != QN_OK) return qn_try_status_;                                                      \
+#define QN_TRY(expr)                                                                                           \
+  do {                                                                                                         \
+    qn_status qn_try_status_ = (expr);                                                                         \
+    if (qn_try_status_ != QN_OK) return qn_try_status_;                                                        \
   } while (0)
 
 // The last failure of a context. The strings live until the context's next failing call or its destruction.
@@ -83,7 +83,8 @@ QN_API const qn_error *qn_context_get_error(const qn_context *context);
 
 // Records a failure and returns `status`: for callbacks that the library calls, and for libraries beside it.
 // `place` may be NULL; the texts are copied.
-QN_API qn_status qn_context_set_error(qn_context *context, qn_status status, const char *place, const char *message);
+QN_API qn_status qn_context_set_error(qn_context *context, qn_status status, const char *place,
+                                      const char *message);
 
 // Receives text piece by piece; how the library hands out anything it would otherwise print.
 // A status other than QN_OK stops the writer, which returns it.

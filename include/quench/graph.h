@@ -26,7 +26,7 @@ typedef enum qn_attr_kind {
   QN_ATTR_INT,
   QN_ATTR_FLOAT,
   QN_ATTR_BOOL,
-  QN_ATTR_ENUM,   // an index into the choices
+  QN_ATTR_ENUM, // an index into the choices
   QN_ATTR_DTYPE,
   QN_ATTR_INTS,
   QN_ATTR_TENSOR,
@@ -46,7 +46,7 @@ enum {
 enum { QN_OP_OPERANDS_MAX = 9, QN_OP_RESULTS_MAX = 5, QN_OP_ATTRS_MAX = 20 };
 
 typedef struct qn_attr_info {
-  const char *name;    // NULL ends the list
+  const char *name; // NULL ends the list
   qn_attr_kind kind;
   const char *choices; // "a|b|c" of an enum, else NULL
   int64_t i;           // default of INT, BOOL, ENUM, DTYPE
@@ -121,7 +121,8 @@ QN_API bool qn_dim_is_const(const qn_graph *graph, qn_dim dim, int64_t *out_valu
 QN_API bool qn_dim_divide(qn_graph *graph, qn_dim a, qn_dim b, qn_dim *out_quotient);
 // The value of a dim under an assignment of its symbols. `lookup` returns false for a symbol without a value.
 typedef bool (*qn_dim_lookup_fn)(void *user, const char *symbol, int64_t *out_value);
-QN_API bool qn_dim_evaluate(const qn_graph *graph, qn_dim dim, qn_dim_lookup_fn lookup, void *user, int64_t *out_value);
+QN_API bool qn_dim_evaluate(const qn_graph *graph, qn_dim dim, qn_dim_lookup_fn lookup, void *user,
+                            int64_t *out_value);
 // The canonical text: `8`, `T`, `2*T + 1`, `128*ceil_div(T, 128)`.
 QN_API qn_status qn_dim_write(const qn_graph *graph, qn_dim dim, const qn_writer *writer);
 
@@ -136,14 +137,14 @@ QN_API qn_status qn_type_write(const qn_graph *graph, qn_type type, const qn_wri
 // One attribute of a node to be made. The value follows the kind of the attribute in ops.def.
 typedef struct qn_attr {
   const char *name;
-  int64_t i;              // INT, BOOL, ENUM (the choice's index), DTYPE; TENSOR without data: XXH3-64 of its bytes
-  double f;               // FLOAT
-  const char *text;       // ENUM by name (wins over `i`), STRING
-  const int64_t *ints;    // INTS
-  size_t length;          // of ints, or of text where it is no C string (0: strlen)
+  int64_t i;           // INT, BOOL, ENUM (the choice's index), DTYPE; TENSOR without data: XXH3-64 of its bytes
+  double f;            // FLOAT
+  const char *text;    // ENUM by name (wins over `i`), STRING
+  const int64_t *ints; // INTS
+  size_t length;       // of ints, or of text where it is no C string (0: strlen)
   const qn_tensor *tensor; // TENSOR
   const qn_scheme *scheme; // SCHEME
-  bool borrow;            // TENSOR: keep the pointer (the caller's bytes outlive the graph) instead of a copy
+  bool borrow;             // TENSOR: keep the pointer (the caller's bytes outlive the graph) instead of a copy
 } qn_attr;
 
 // A node to be made. Everything is copied.
@@ -153,16 +154,16 @@ typedef struct qn_node_params {
   uint32_t operand_count;
   const qn_attr *attrs;
   uint32_t attr_count;
-  uint32_t result_count;       // 0: as many as the row requires; for `x*` results the count
-  const qn_type *types;        // result_count types, or NULL: inferred from operands and attributes
-  const char *const *names;    // result_count value names, or NULL; made unique by a suffix where taken
-  qn_node before;              // insert in front of this node; QN_NONE: at the end
-  const char *name;            // the node's own name, or NULL
-  const char *layer;           // "model.layers.0.self_attn", or NULL
-  const char *location;        // "model.onnx:12", or NULL
-  uint64_t id;                 // the embedder's own id; 0: none
+  uint32_t result_count;    // 0: as many as the row requires; for `x*` results the count
+  const qn_type *types;     // result_count types, or NULL: inferred from operands and attributes
+  const char *const *names; // result_count value names, or NULL; made unique by a suffix where taken
+  qn_node before;           // insert in front of this node; QN_NONE: at the end
+  const char *name;         // the node's own name, or NULL
+  const char *layer;        // "model.layers.0.self_attn", or NULL
+  const char *location;     // "model.onnx:12", or NULL
+  uint64_t id;              // the embedder's own id; 0: none
 } qn_node_params;
-#define qn_node_params(...) (&(const qn_node_params){__VA_ARGS__})
+#define qn_node_params(...) (&(const qn_node_params){ __VA_ARGS__ })
 
 // Adds a node and writes its results (result_count of them) to `out_results`, which may be NULL.
 // Errors: QN_INVALID with the operand or attribute that breaks the row, or with the shapes that disagree.
@@ -209,7 +210,8 @@ QN_API int64_t qn_node_get_int(const qn_graph *graph, qn_node node, const char *
 QN_API double qn_node_get_float(const qn_graph *graph, qn_node node, const char *name);
 QN_API qn_str qn_node_get_string(const qn_graph *graph, qn_node node, const char *name);
 // Returns the count; `out_ints` points into the graph.
-QN_API uint32_t qn_node_get_ints(const qn_graph *graph, qn_node node, const char *name, const int64_t **out_ints);
+QN_API uint32_t qn_node_get_ints(const qn_graph *graph, qn_node node, const char *name,
+                                 const int64_t **out_ints);
 QN_API const qn_tensor *qn_node_get_tensor(const qn_graph *graph, qn_node node, const char *name); // or NULL
 QN_API qn_scheme qn_node_get_scheme(const qn_graph *graph, qn_node node, const char *name);
 // Whether the node says it, with a value other than the default.
@@ -261,13 +263,15 @@ typedef struct qn_text_params {
   bool no_metadata;      // leave out ids, names, layers and locations of nodes
 } qn_text_params;
 // The text form (docs/text.md). `params` may be NULL.
-QN_API qn_status qn_graph_write_text(const qn_graph *graph, const qn_text_params *params, const qn_writer *writer);
+QN_API qn_status qn_graph_write_text(const qn_graph *graph, const qn_text_params *params,
+                                     const qn_writer *writer);
 // One node in the text form, without a newline: `y: e4m3[B,T,512] = quantize(r, s)[scheme=fp8_static]`.
 QN_API qn_status qn_node_write_text(const qn_graph *graph, qn_node node, const qn_text_params *params,
                                     const qn_writer *writer);
-// One attribute as the text form spells it: `top_left`, `{0, 2, 1, 3}`, `0.125`; nothing where the node does not say
-// it. Asserts that the op has the attribute.
-QN_API qn_status qn_node_write_attr(const qn_graph *graph, qn_node node, const char *name, const qn_writer *writer);
+// One attribute as the text form spells it: `top_left`, `{0, 2, 1, 3}`, `0.125`; nothing where the node does
+// not say it. Asserts that the op has the attribute.
+QN_API qn_status qn_node_write_attr(const qn_graph *graph, qn_node node, const char *name,
+                                    const qn_writer *writer);
 // Reads the text form. `place` names the source in messages ("model.qn"). Errors: QN_INVALID with line:column.
 QN_API qn_status qn_graph_read_text(qn_context *context, const char *place, const char *text, size_t length,
                                     qn_graph **out_graph);
@@ -277,7 +281,8 @@ typedef struct qn_dot_params {
   uint32_t node_limit; // 0: 400; what is cut is said in the drawing
 } qn_dot_params;
 // Graphviz: layers as clusters, repeated layers collapsed. `params` may be NULL.
-QN_API qn_status qn_graph_write_dot(const qn_graph *graph, const qn_dot_params *params, const qn_writer *writer);
+QN_API qn_status qn_graph_write_dot(const qn_graph *graph, const qn_dot_params *params,
+                                    const qn_writer *writer);
 
 #ifdef __cplusplus
 }

@@ -47,19 +47,19 @@ typedef enum qn_schedule { QN_SCHEDULE_mma } qn_schedule;
 typedef struct qn_kernel_spec {
   qn_target target;
   qn_schedule schedule;
-  qn_dtype dtype;      // of q, k, v: F16, BF16, F32
-  qn_dtype out_dtype;  // the type the accumulator is rounded to: of an unfused output, and before quantizing
-                       // in exact numerics
-  uint32_t head_dim;   // of q and k
+  qn_dtype dtype;     // of q, k, v: F16, BF16, F32
+  qn_dtype out_dtype; // the type the accumulator is rounded to: of an unfused output, and before quantizing
+                      // in exact numerics
+  uint32_t head_dim;  // of q and k
   uint32_t v_head_dim;
   uint32_t heads, kv_heads;
   qn_causal causal;
   qn_mask_kind mask;
-  qn_dtype mask_dtype; // of an additive mask: dtype or F32
+  qn_dtype mask_dtype;               // of an additive mask: dtype or F32
   int32_t window_left, window_right; // -1: none
-  float scale;         // of q k^T; 0: 1 / sqrt(head_dim)
-  float softcap;       // 0: none
-  qn_scheme output;    // family `none`: unfused
+  float scale;                       // of q k^T; 0: 1 / sqrt(head_dim)
+  float softcap;                     // 0: none
+  qn_scheme output;                  // family `none`: unfused
   qn_numerics numerics;
   qn_f32_mode f32_mode;
   uint32_t tile_q, tile_kv, warps, stages; // 0: chosen
@@ -77,7 +77,8 @@ QN_API qn_legality qn_legality_of_target(const qn_target *target);
 QN_API void qn_kernel_spec_resolve(qn_kernel_spec *spec);
 
 // The CUDA C of the kernel, self-contained: no include, one `extern "C"` entry.
-QN_API qn_status qn_kernel_write_source(qn_context *context, const qn_kernel_spec *spec, const qn_writer *writer);
+QN_API qn_status qn_kernel_write_source(qn_context *context, const qn_kernel_spec *spec,
+                                        const qn_writer *writer);
 // A name that is unique to the spec's options, e.g. "qn_attention_mma_f16_d64_causal_fp8_static"; at most 127
 // characters. It is the kernel's entry name.
 QN_API void qn_kernel_format_name(const qn_kernel_spec *spec, char out_name[128]);

@@ -9,9 +9,9 @@ extern "C" {
 #endif
 
 // Writes one module with one function for each graph: values as named one-field structs, operations as calls of
-// `@quench.<op>`, attributes as operand bundles (docs/llvm.md). The module is verified, and read back and compared,
-// before anything is written. All graphs are of one context, to which errors go.
-// Errors: QN_BUG with LLVM's own words if the module is not valid.
+// `@quench.<op>`, attributes as operand bundles (docs/llvm.md). The module is verified, and read back and
+// compared, before anything is written. All graphs are of one context, to which errors go. Errors: QN_BUG with
+// LLVM's own words if the module is not valid.
 QN_API qn_status qn_graphs_write_llvm(const qn_graph *const *graphs, uint32_t count, const qn_writer *writer);
 QN_API qn_status qn_graph_write_llvm(const qn_graph *graph, const qn_writer *writer);
 // Reads a module that qn_graph_write_llvm wrote, verifies it and prints it again: the same bytes.

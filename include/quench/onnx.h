@@ -16,7 +16,8 @@ typedef struct qn_onnx_model qn_onnx_model;
 // Reads a file. External data is mapped, not copied; paths outside the model's folder are refused.
 // Errors: QN_NOT_FOUND, QN_IO, QN_INVALID with the node or tensor at fault, QN_LIMIT.
 QN_API qn_status qn_onnx_read_file(qn_context *context, const char *path, qn_onnx_model **out_model);
-// Reads from memory, which must outlive the model. `folder` is where external data is looked for; NULL: refused.
+// Reads from memory, which must outlive the model. `folder` is where external data is looked for; NULL:
+// refused.
 QN_API qn_status qn_onnx_read_memory(qn_context *context, const char *place, const void *data, size_t length,
                                      const char *folder, qn_onnx_model **out_model);
 QN_API void qn_onnx_model_destroy(qn_onnx_model *model);

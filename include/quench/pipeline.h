@@ -19,18 +19,19 @@ typedef enum qn_check {
 } qn_check;
 
 // Called before the first pass (pass "input", index 0) and after each. `changed`: the pass rewrote something.
-typedef qn_status (*qn_pass_fn)(void *user, const qn_graph *graph, uint32_t index, const char *pass, bool changed);
+typedef qn_status (*qn_pass_fn)(void *user, const qn_graph *graph, uint32_t index, const char *pass,
+                                bool changed);
 
 typedef struct qn_pipeline_params {
   qn_legality legality;
-  const char *passes;  // "fold,canonicalize" instead of all; NULL: all of passes.def, in order
-  uint64_t fuel;       // stop after this many rewrites; 0: no bound
-  uint32_t checks;     // QN_CHECK_*
-  qn_pass_fn on_pass;  // NULL: none
+  const char *passes; // "fold,canonicalize" instead of all; NULL: all of passes.def, in order
+  uint64_t fuel;      // stop after this many rewrites; 0: no bound
+  uint32_t checks;    // QN_CHECK_*
+  qn_pass_fn on_pass; // NULL: none
   void *user;
-  uint8_t numerics;    // 0 exact, 1 direct: the `numerics` of fused nodes
+  uint8_t numerics; // 0 exact, 1 direct: the `numerics` of fused nodes
 } qn_pipeline_params;
-#define qn_pipeline_params(...) (&(const qn_pipeline_params){__VA_ARGS__})
+#define qn_pipeline_params(...) (&(const qn_pipeline_params){ __VA_ARGS__ })
 
 // Runs the passes over `graph`, which is changed in place and stays the caller's. The pipeline object holds
 // what happened: rewrites, remarks, statistics; it refers to the graph and must be destroyed before it.
@@ -41,11 +42,11 @@ QN_API void qn_pipeline_destroy(qn_pipeline *pipeline);
 
 // Rewrites, in the order in which they were made.
 typedef struct qn_rewrite {
-  const char *pass;          // a row of passes.def
-  const char *rule;          // the rule's name, or the pass's word for what it did
-  const uint64_t *ids;       // the embedder's ids of all nodes that went into it, through earlier rewrites too,
-  uint32_t id_count;         // sorted, each once, zeros left out
-  const qn_node *created;    // nodes that it made; some may be gone by now
+  const char *pass;       // a row of passes.def
+  const char *rule;       // the rule's name, or the pass's word for what it did
+  const uint64_t *ids;    // the embedder's ids of all nodes that went into it, through earlier rewrites too,
+  uint32_t id_count;      // sorted, each once, zeros left out
+  const qn_node *created; // nodes that it made; some may be gone by now
   uint32_t created_count;
 } qn_rewrite;
 QN_API uint32_t qn_pipeline_get_rewrite_count(const qn_pipeline *pipeline);
@@ -56,9 +57,9 @@ QN_API int64_t qn_pipeline_find_rewrite(const qn_pipeline *pipeline, qn_node nod
 
 // One for each attention and one for each quantize that an attention's output could reach, in graph order.
 typedef struct qn_remark {
-  qn_str node;          // the name of the node, or of its first result
-  uint64_t id;          // the embedder's id, or 0
-  const char *op;       // "attention" or "quantize"
+  qn_str node;    // the name of the node, or of its first result
+  uint64_t id;    // the embedder's id, or 0
+  const char *op; // "attention" or "quantize"
   qn_str layer;
   bool fused;
   const char *rule;     // that fused it, or the one that came closest; "" if none
@@ -77,13 +78,14 @@ QN_API qn_status qn_pipeline_get_remark(qn_pipeline *pipeline, uint32_t index, q
 
 typedef struct qn_rule_stats {
   const char *rule;
-  uint64_t tried;              // roots that passed the filter
-  uint64_t matched;            // rewrites made
-  uint64_t steps;              // of the matcher
+  uint64_t tried;   // roots that passed the filter
+  uint64_t matched; // rewrites made
+  uint64_t steps;   // of the matcher
   uint64_t missed[QN_WHY_COUNT];
 } qn_rule_stats;
 QN_API uint32_t qn_pipeline_get_rule_stats_count(const qn_pipeline *pipeline);
-QN_API qn_status qn_pipeline_get_rule_stats(const qn_pipeline *pipeline, uint32_t index, qn_rule_stats *out_stats);
+QN_API qn_status qn_pipeline_get_rule_stats(const qn_pipeline *pipeline, uint32_t index,
+                                            qn_rule_stats *out_stats);
 
 // --- tables ----------------------------------------------------------------------------------------------
 
@@ -106,7 +108,8 @@ typedef struct qn_rule_info {
 QN_API uint32_t qn_rule_get_count(void);
 QN_API qn_rule_info qn_rule_get_info(uint32_t index);
 // The match side and the build side of a rule, each as a graph whose inputs are the rule's holes.
-QN_API qn_status qn_rule_get_graphs(qn_context *context, uint32_t index, qn_graph **out_match, qn_graph **out_build);
+QN_API qn_status qn_rule_get_graphs(qn_context *context, uint32_t index, qn_graph **out_match,
+                                    qn_graph **out_build);
 // Why rule `index` does not match at `root`: like a remark, with depth; fused = true if it does match.
 // The strings live as long as `pipeline`.
 QN_API qn_status qn_pipeline_why(qn_pipeline *pipeline, uint32_t rule, qn_node root, qn_remark *out_remark);

@@ -67,9 +67,16 @@ typedef enum qn_why {
       QN_WHY_COUNT
 } qn_why;
 
-typedef enum qn_stage { QN_STAGE_NONE, QN_STAGE_IMPORT, QN_STAGE_CANONICALIZE, QN_STAGE_MATCH, QN_STAGE_LEGALITY, QN_STAGE_TARGET } qn_stage;
+typedef enum qn_stage {
+  QN_STAGE_NONE,
+  QN_STAGE_IMPORT,
+  QN_STAGE_CANONICALIZE,
+  QN_STAGE_MATCH,
+  QN_STAGE_LEGALITY,
+  QN_STAGE_TARGET
+} qn_stage;
 
-QN_API const char *qn_why_name(qn_why why);     // "escapes"
+QN_API const char *qn_why_name(qn_why why); // "escapes"
 QN_API const char *qn_why_sentence(qn_why why);
 QN_API const char *qn_why_hint(qn_why why);
 QN_API qn_stage qn_why_get_stage(qn_why why);
@@ -86,8 +93,8 @@ typedef struct qn_reason {
 
 // Asks whether one attention node may carry the output scheme. Called after the structure has matched and
 // before anything changes. Returns true, or false and the reason. kernel.h has the one that asks a target.
-typedef bool (*qn_legality_fn)(const void *user, const qn_graph *graph, qn_node attention, const qn_scheme *output,
-                               qn_reason *out_reason);
+typedef bool (*qn_legality_fn)(const void *user, const qn_graph *graph, qn_node attention,
+                               const qn_scheme *output, qn_reason *out_reason);
 typedef struct qn_legality {
   qn_legality_fn fuses; // NULL: every scheme is allowed
   const void *user;

@@ -18,20 +18,21 @@ typedef enum qn_reference_mode {
 typedef qn_status (*qn_reference_fn)(void *user, qn_node node, uint32_t result_index, const qn_tensor *result);
 
 typedef struct qn_reference_params {
-  const qn_tensor *inputs;  // one for each `input` node, in graph order
+  const qn_tensor *inputs; // one for each `input` node, in graph order
   uint32_t input_count;
   qn_reference_mode mode;
   qn_reference_fn on_result; // NULL: none
   void *user;
 } qn_reference_params;
-#define qn_reference_params(...) (&(const qn_reference_params){__VA_ARGS__})
+#define qn_reference_params(...) (&(const qn_reference_params){ __VA_ARGS__ })
 
 // The outputs of a run.
 typedef struct qn_results qn_results;
 
 // Runs the graph. Errors: QN_UNSUPPORTED for an operation or element type that the executor lacks, QN_INVALID
 // for inputs that do not fit the graph or shapes that disagree, both naming the node; QN_LIMIT, QN_MEMORY.
-QN_API qn_status qn_reference_run(const qn_graph *graph, const qn_reference_params *params, qn_results **out_results);
+QN_API qn_status qn_reference_run(const qn_graph *graph, const qn_reference_params *params,
+                                  qn_results **out_results);
 QN_API void qn_results_destroy(qn_results *results);
 QN_API uint32_t qn_results_get_count(const qn_results *results);
 // Output `index` of the graph; lives as long as the results. Mode F64: float tensors have dtype F64.
@@ -39,12 +40,12 @@ QN_API const qn_tensor *qn_results_get(const qn_results *results, uint32_t index
 
 // How far two tensors are apart, as values.
 typedef struct qn_difference {
-  uint64_t count;        // elements
-  uint64_t different;    // elements whose bits differ
-  double max_abs;        // largest |a - b|
-  double rms;            // sqrt(mean((a - b)^2))
-  double max_rel;        // max_abs / max |b|
-  uint64_t first;        // index of the first differing element; count if none
+  uint64_t count;     // elements
+  uint64_t different; // elements whose bits differ
+  double max_abs;     // largest |a - b|
+  double rms;         // sqrt(mean((a - b)^2))
+  double max_rel;     // max_abs / max |b|
+  uint64_t first;     // index of the first differing element; count if none
 } qn_difference;
 // Errors: QN_INVALID if shapes differ. Element types may differ; bits are compared only where they do not.
 QN_API qn_status qn_tensor_compare(qn_context *context, const qn_tensor *a, const qn_tensor *b,

@@ -20,15 +20,17 @@ typedef struct qn_compiler_params {
                           // any other must be usable and writable, else QN_IO
   uint64_t cache_limit;   // bytes; 0: 256 MiB
 } qn_compiler_params;
-#define qn_compiler_params(...) (&(const qn_compiler_params){__VA_ARGS__})
+#define qn_compiler_params(...) (&(const qn_compiler_params){ __VA_ARGS__ })
 
-QN_API qn_status qn_compiler_create(qn_context *context, const qn_compiler_params *params, qn_compiler **out_compiler);
+QN_API qn_status qn_compiler_create(qn_context *context, const qn_compiler_params *params,
+                                    qn_compiler **out_compiler);
 QN_API void qn_compiler_destroy(qn_compiler *compiler);
 // The library that was opened and its version, e.g. 13, 5. Opening happens at the first compile that the cache
 // does not answer, or here. Errors: QN_UNAVAILABLE.
-QN_API qn_status qn_compiler_get_nvrtc(qn_compiler *compiler, const char **out_path, int *out_major, int *out_minor);
-// What was tried, one a line, for a message to a person: the cache folder, or why there is none; then the folders
-// and names of NVRTC.
+QN_API qn_status qn_compiler_get_nvrtc(qn_compiler *compiler, const char **out_path, int *out_major,
+                                       int *out_minor);
+// What was tried, one a line, for a message to a person: the cache folder, or why there is none; then the
+// folders and names of NVRTC.
 QN_API const char *qn_compiler_get_search_log(const qn_compiler *compiler);
 
 typedef enum qn_binary { QN_CUBIN, QN_PTX } qn_binary;
@@ -37,19 +39,19 @@ typedef enum qn_binary { QN_CUBIN, QN_PTX } qn_binary;
 typedef struct qn_kernel qn_kernel;
 
 typedef struct qn_kernel_info {
-  const char *name;        // entry
+  const char *name; // entry
   qn_binary binary;
   const void *data;
   size_t length;
-  uint32_t registers;      // per thread; cubin only, like the next three
-  uint32_t spill_bytes;    // stores + loads
-  uint32_t local_bytes;    // local memory per thread
+  uint32_t registers;   // per thread; cubin only, like the next three
+  uint32_t spill_bytes; // stores + loads
+  uint32_t local_bytes; // local memory per thread
   uint32_t static_shared_bytes;
   uint32_t dynamic_shared_bytes;
-  uint32_t threads;        // per block
+  uint32_t threads; // per block
   bool from_cache;
-  double compile_ms;       // of this call
-  const char *log;         // the compiler's own words
+  double compile_ms; // of this call
+  const char *log;   // the compiler's own words
 } qn_kernel_info;
 
 // Compiles the kernel of a spec, or takes it from the cache. Errors: QN_UNSUPPORTED (qn_target_supports),
@@ -77,8 +79,8 @@ QN_API qn_status qn_device_create_cuda(qn_context *context, int ordinal, qn_devi
 QN_API void qn_device_destroy(qn_device *device);
 // "cuda: NVIDIA H200, driver 13.0"
 QN_API const char *qn_device_get_name(const qn_device *device);
-// The target whose kernels the device runs best: as a cubin where a target has its major number, else as PTX, which
-// the driver compiles. Errors: QN_UNSUPPORTED for a chip older than sm_80.
+// The target whose kernels the device runs best: as a cubin where a target has its major number, else as PTX,
+// which the driver compiles. Errors: QN_UNSUPPORTED for a chip older than sm_80.
 QN_API qn_status qn_device_get_target(const qn_device *device, qn_target *out_target);
 QN_API qn_status qn_device_allocate(qn_device *device, size_t bytes, qn_device_ptr *out_ptr);
 QN_API qn_status qn_device_free(qn_device *device, qn_device_ptr ptr);
@@ -111,7 +113,8 @@ QN_API void qn_attention_args_set_dense(const qn_kernel_spec *spec, qn_layout q_
 // Launches on the caller's stream (a CUstream; NULL: the default stream). No allocation, no synchronisation,
 // no copy to the host: it may be captured in a CUDA graph. A launch with batch or q_len 0 does nothing.
 // Errors: QN_INVALID for arguments that the spec forbids, QN_UNAVAILABLE with the driver's words.
-QN_API qn_status qn_launch_attention(const qn_loaded_kernel *loaded, const qn_attention_args *args, void *stream);
+QN_API qn_status qn_launch_attention(const qn_loaded_kernel *loaded, const qn_attention_args *args,
+                                     void *stream);
 
 #ifdef __cplusplus
 }

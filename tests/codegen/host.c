@@ -62,10 +62,11 @@ static host_kernel kernel_open(const qn_kernel_spec *spec) {
   write_host_source(file, text.text);
   fclose(file);
   qn_buf_free(&text);
-  snprintf(command, sizeof command,
-           "%s -std=c++17 -O1 -w -fPIC -shared -ffp-contract=off '-D__launch_bounds__(...)=' -D__device__= "
-           "-D__global__= -D__forceinline__=inline -D__grid_constant__= -DHOST_KERNEL=%s %s -I%s -o %s/kernel.so %s",
-           HOST_CXX, name, spec->target >= QN_TARGET_sm_89 ? "-DHOST_FP8_CVT" : "", HOST_INCLUDE, folder, path);
+  snprintf(
+      command, sizeof command,
+      "%s -std=c++17 -O1 -w -fPIC -shared -ffp-contract=off '-D__launch_bounds__(...)=' -D__device__= "
+      "-D__global__= -D__forceinline__=inline -D__grid_constant__= -DHOST_KERNEL=%s %s -I%s -o %s/kernel.so %s",
+      HOST_CXX, name, spec->target >= QN_TARGET_sm_89 ? "-DHOST_FP8_CVT" : "", HOST_INCLUDE, folder, path);
   cr_assert_eq(system(command), 0, "%s does not compile: %s", name, path);
   snprintf(path, sizeof path, "%s/kernel.so", folder);
   kernel.library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
@@ -107,9 +108,12 @@ static float get(const void *data, qn_dtype dtype, int64_t index) {
 
 static void set(void *data, qn_dtype dtype, int64_t index, float value) {
   uint16_t *half = data;
-  if (dtype == QN_F16) half[index] = (uint16_t)qn_f16_from_f32(bits_of(value), 0);
-  else if (dtype == QN_BF16) half[index] = (uint16_t)qn_bf16_from_f32(bits_of(value), 0);
-  else ((float *)data)[index] = value;
+  if (dtype == QN_F16)
+    half[index] = (uint16_t)qn_f16_from_f32(bits_of(value), 0);
+  else if (dtype == QN_BF16)
+    half[index] = (uint16_t)qn_bf16_from_f32(bits_of(value), 0);
+  else
+    ((float *)data)[index] = value;
 }
 
 static uint32_t random_state;
@@ -157,9 +161,9 @@ typedef struct problem {
 } problem;
 
 static const problem PROBLEMS[] = {
-  { 1, 1, 1, false, 0, 0, true },      { 1, 17, 65, true, 0, 0, true },   { 2, 65, 17, false, 8, 16, false },
-  { 1, 130, 130, true, 8, 3, true },   { 1, 64, 64, false, 0, 0, false }, { 1, 130, 1, true, 0, 0, true },
-  { 1, 1, 130, false, 0, 1, true },    { 1, 5, 0, false, 0, 0, true },    { 2, 64, 130, true, 0, 0, false },
+  { 1, 1, 1, false, 0, 0, true },     { 1, 17, 65, true, 0, 0, true },   { 2, 65, 17, false, 8, 16, false },
+  { 1, 130, 130, true, 8, 3, true },  { 1, 64, 64, false, 0, 0, false }, { 1, 130, 1, true, 0, 0, true },
+  { 1, 1, 130, false, 0, 1, true },   { 1, 5, 0, false, 0, 0, true },    { 2, 64, 130, true, 0, 0, false },
   { 1, 129, 200, false, 0, 0, true },
 };
 
@@ -196,8 +200,10 @@ static void data_make_mask(const qn_kernel_spec *spec, const problem *p, data *d
       if (special == 3) value = -INFINITY;
       if (special == 4) value = lowest;
       if (special == 5) value = j == 0 ? 1.0f : -INFINITY;
-      if (d->mask_dtype == QN_BOOL) d->mask[index] = value > -INFINITY && special != 4;
-      else set(d->mask, d->mask_dtype, index, value);
+      if (d->mask_dtype == QN_BOOL)
+        d->mask[index] = value > -INFINITY && special != 4;
+      else
+        set(d->mask, d->mask_dtype, index, value);
     }
 }
 
@@ -217,24 +223,36 @@ static void data_free(data *d) {
   free(d->mask);
 }
 
-static void run(const host_kernel *kernel, const problem *p, const data *d, const void *scale, const tensor *out,
-                int reversed) {
+static void run(const host_kernel *kernel, const problem *p, const data *d, const void *scale,
+                const tensor *out, int reversed) {
   qn_launch launch;
   qn_attention_args args = {
-    .batch = p->batch, .q_len = p->q_len, .kv_len = p->kv_len,
-    .q = (uintptr_t)d->q.data, .k = (uintptr_t)d->k.data, .v = (uintptr_t)d->v.data,
-    .q_stride = d->q.stride, .k_stride = d->k.stride, .v_stride = d->v.stride,
-    .out = (uintptr_t)out->data, .out_stride = out->stride, .output_scale = (uintptr_t)scale,
-    .mask = (uintptr_t)d->mask, .mask_batch_stride = d->mask_batch, .mask_head_stride = d->mask_head,
-    .mask_q_stride = d->mask_q, .mask_kv_stride = 1,
+    .batch = p->batch,
+    .q_len = p->q_len,
+    .kv_len = p->kv_len,
+    .q = (uintptr_t)d->q.data,
+    .k = (uintptr_t)d->k.data,
+    .v = (uintptr_t)d->v.data,
+    .q_stride = d->q.stride,
+    .k_stride = d->k.stride,
+    .v_stride = d->v.stride,
+    .out = (uintptr_t)out->data,
+    .out_stride = out->stride,
+    .output_scale = (uintptr_t)scale,
+    .mask = (uintptr_t)d->mask,
+    .mask_batch_stride = d->mask_batch,
+    .mask_head_stride = d->mask_head,
+    .mask_q_stride = d->mask_q,
+    .mask_kv_stride = 1,
   };
   host_range ranges[] = {
-    { args.q, d->q.bytes, 0 },     { args.k, d->k.bytes, 0 }, { args.v, d->v.bytes, 0 },
+    { args.q, d->q.bytes, 0 },       { args.k, d->k.bytes, 0 },   { args.v, d->v.bytes, 0 },
     { args.mask, d->mask_bytes, 0 }, { args.out, out->bytes, 1 }, { args.output_scale, 4, 0 },
   };
   char name[128];
   qn_kernel_format_name(&kernel->spec, name);
-  cr_assert_eq(qn_launch_prepare(ctx, &kernel->spec, &args, &launch), QN_OK, "%s", qn_context_get_error(ctx)->message);
+  cr_assert_eq(qn_launch_prepare(ctx, &kernel->spec, &args, &launch), QN_OK, "%s",
+               qn_context_get_error(ctx)->message);
   const char *error = kernel->run(&launch.params, launch.grid, launch.block, launch.shared_bytes, ranges,
                                   (int)QN_COUNT(ranges), reversed);
   cr_assert_null(error, "%s, batch %u, q_len %u, kv_len %u: %s", name, p->batch, p->q_len, p->kv_len, error);
@@ -273,7 +291,8 @@ static void reference_row(const qn_kernel_spec *spec, const problem *p, const da
   // Roundings: weights to the element type, the output to it, the scores to f32 (an absolute error of the
   // exponent), f32 sums.
   double unit = spec->dtype == QN_F16 ? 0x1p-11 : spec->dtype == QN_BF16 ? 0x1p-8 : 0x1p-22;
-  double exponent = (1 + magnitude) * (spec->f32_mode == QN_F32_TF32 && spec->dtype == QN_F32 ? 0x1p-9 : 0x1p-20);
+  double exponent =
+      (1 + magnitude) * (spec->f32_mode == QN_F32_TF32 && spec->dtype == QN_F32 ? 0x1p-9 : 0x1p-20);
   double subnormal = spec->dtype == QN_F16 ? 0x1p-24 * p->kv_len * 2 : 0;
   for (uint32_t c = 0; c < spec->head_dim; c++) {
     double o = 0, absolute = 0;
@@ -298,19 +317,23 @@ static void check_reference(const qn_kernel_spec *spec, const problem *p, const 
         for (uint32_t c = 0; c < spec->head_dim; c++) {
           double found = get(out->data, spec->out_dtype, offset(out, b, h, i) + c);
           cr_assert(fabs(found - expected[c]) <= bound[c],
-                    "%s, q_len %u, kv_len %u: [%u,%u,%u,%u] is %.9g, not %.9g +- %.3g", name, p->q_len, p->kv_len, b,
-                    h, i, c, found, expected[c], bound[c]);
+                    "%s, q_len %u, kv_len %u: [%u,%u,%u,%u] is %.9g, not %.9g +- %.3g", name, p->q_len,
+                    p->kv_len, b, h, i, c, found, expected[c], bound[c]);
         }
       }
 }
 
 static uint8_t quantize(const qn_scheme *scheme, float x, float scale) {
   float y = round_to((qn_dtype)scheme->round_input, x);
-  if (scheme->arithmetic == QN_DIVIDE) y = y / scale;
-  else if (scheme->arithmetic == QN_MULTIPLY) y = y * scale;
-  else y = y * (1.0f / scale);
+  if (scheme->arithmetic == QN_DIVIDE)
+    y = y / scale;
+  else if (scheme->arithmetic == QN_MULTIPLY)
+    y = y * scale;
+  else
+    y = y * (1.0f / scale);
   y = round_to((qn_dtype)scheme->compute, y);
-  return (uint8_t)(scheme->target == QN_E5M2 ? qn_e5m2_from_f32(bits_of(y), 1) : qn_e4m3_from_f32(bits_of(y), 1));
+  return (uint8_t)(scheme->target == QN_E5M2 ? qn_e5m2_from_f32(bits_of(y), 1)
+                                             : qn_e4m3_from_f32(bits_of(y), 1));
 }
 
 // Codes of the fused kernel against the unfused output; exact: bytes, direct: at most one step for few of them.
@@ -328,9 +351,11 @@ static void check_codes(const host_kernel *fused, const problem *p, const tensor
           int expected = quantize(&spec->output, x, scale), found = codes->data[offset(codes, b, h, i) + c];
           different += expected != found;
           if (spec->numerics == QN_EXACT)
-            cr_assert_eq(found, expected, "%s, q_len %u, kv_len %u: code [%u,%u,%u,%u] of %.9g is %02x, not %02x",
-                         name, p->q_len, p->kv_len, b, h, i, c, (double)x, found, expected);
-          else cr_assert_leq(abs(found - expected), 1, "%s: code of %.9g", name, (double)x);
+            cr_assert_eq(found, expected,
+                         "%s, q_len %u, kv_len %u: code [%u,%u,%u,%u] of %.9g is %02x, not %02x", name,
+                         p->q_len, p->kv_len, b, h, i, c, (double)x, found, expected);
+          else
+            cr_assert_leq(abs(found - expected), 1, "%s: code of %.9g", name, (double)x);
         }
   cr_assert_leq(different, count / 8 + 1);
 }
@@ -349,7 +374,8 @@ static void check_problem(const host_kernel *plain, const host_kernel *fused, co
   data d = data_make(spec, p);
   tensor out[2];
   for (int reversed = 0; reversed < 2; reversed++) {
-    out[reversed] = tensor_make(spec->dtype, p->bshd, p->batch, spec->heads, p->q_len, spec->head_dim, p->out_gap, false);
+    out[reversed] =
+        tensor_make(spec->dtype, p->bshd, p->batch, spec->heads, p->q_len, spec->head_dim, p->out_gap, false);
     run(plain, p, &d, NULL, &out[reversed], reversed);
   }
   cr_assert_arr_eq(out[0].data, out[1].data, out[0].bytes, "the order of threads shows");
@@ -389,9 +415,20 @@ typedef struct variant {
 
 static qn_kernel_spec spec_of(const variant *v) {
   qn_kernel_spec spec = {
-    .target = v->target, .dtype = v->dtype, .out_dtype = v->dtype, .head_dim = v->head_dim,
-    .v_head_dim = v->head_dim, .heads = v->heads, .kv_heads = v->kv_heads, .causal = v->causal, .mask = v->mask,
-    .mask_dtype = v->mask_dtype, .window_left = -1, .window_right = -1, .scale = v->scale, .f32_mode = v->f32_mode,
+    .target = v->target,
+    .dtype = v->dtype,
+    .out_dtype = v->dtype,
+    .head_dim = v->head_dim,
+    .v_head_dim = v->head_dim,
+    .heads = v->heads,
+    .kv_heads = v->kv_heads,
+    .causal = v->causal,
+    .mask = v->mask,
+    .mask_dtype = v->mask_dtype,
+    .window_left = -1,
+    .window_right = -1,
+    .scale = v->scale,
+    .f32_mode = v->f32_mode,
     .output = qn_scheme_of(QN_SCHEME_none),
   };
   return spec;
@@ -414,8 +451,12 @@ static void check_variant(const variant *v, size_t first, size_t step) {
   if (fused.library != NULL) dlclose(fused.library);
 }
 
-static void setup(void) { cr_assert_eq(qn_context_create(NULL, &ctx), QN_OK); }
-static void teardown(void) { qn_context_destroy(ctx); }
+static void setup(void) {
+  cr_assert_eq(qn_context_create(NULL, &ctx), QN_OK);
+}
+static void teardown(void) {
+  qn_context_destroy(ctx);
+}
 
 TestSuite(host, .init = setup, .fini = teardown, .timeout = 600);
 

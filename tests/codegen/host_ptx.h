@@ -1,12 +1,13 @@
-// Runs the text of a kernel on the CPU: what stands here replaces device/ptx.cuh and device/ptx_fp8.cuh, function for
-// function, everything else is the kernel's own text, compiled as C++.
+// Runs the text of a kernel on the CPU: what stands here replaces device/ptx.cuh and device/ptx_fp8.cuh,
+// function for function, everything else is the kernel's own text, compiled as C++.
 //
-// A thread of the block is a fiber. Warp-collective functions meet: the last lane to arrive does the work of all.
-// Fragment layouts are written from the tables of the PTX ISA ("Matrix Fragments for mma.m16n8k16", ".m16n8k8",
-// "ldmatrix"), not from the kernel. It is stricter than a chip:
+// A thread of the block is a fiber. Warp-collective functions meet: the last lane to arrive does the work of
+// all. Fragment layouts are written from the tables of the PTX ISA ("Matrix Fragments for mma.m16n8k16",
+// ".m16n8k8", "ldmatrix"), not from the kernel. It is stricter than a chip:
 //
 //   asynchronous copies  take effect at the wait that guarantees them; until then the place holds NaN
-//   shared memory        starts as NaN; alignment and bounds are checked; two warps that touch one word between the
+//   shared memory        starts as NaN; alignment and bounds are checked; two warps that touch one word between
+//   the
 //                        same two barriers, one of them writing, are an error
 //   global memory        alignment is checked, and that the address lies in a buffer of the test
 //   collectives          lanes that meet in different functions, or never, are an error
@@ -72,12 +73,14 @@ static struct {
 
 alignas(64) static char host_stacks[HOST_THREADS][HOST_STACK];
 
-#define HOST_FAIL(...)                                                                                           \
-  do {                                                                                                           \
-    if (host.error[0] == '\0') snprintf(host.error, sizeof host.error, __VA_ARGS__);                             \
+#define HOST_FAIL(...)                                                                                         \
+  do {                                                                                                         \
+    if (host.error[0] == '\0') snprintf(host.error, sizeof host.error, __VA_ARGS__);                           \
   } while (0)
 
-static host_thread &host_self() { return host.threads[host.thread]; }
+static host_thread &host_self() {
+  return host.threads[host.thread];
+}
 
 // Between scheduler and thread. swapcontext would do, at the price of two system calls each time.
 static __attribute__((noinline)) void host_yield() {
@@ -159,14 +162,22 @@ template <typename type> static void host_store(void *to, type value) {
   if (host_global(to, sizeof value, true)) memcpy(to, &value, sizeof value);
 }
 
-static u32 thread_index() { return host.thread; }
-static u32 block_index() { return host.block_index; }
-static u32 shared_base() { return 0; }
+static u32 thread_index() {
+  return host.thread;
+}
+static u32 block_index() {
+  return host.block_index;
+}
+static u32 shared_base() {
+  return 0;
+}
 
 static void block_sync() {
   host_meet(host.block, host.thread_count, host.thread, "block_sync", NULL, [](void **) {});
 }
-static void warp_sync() { host_warp("warp_sync", NULL, [](void **) {}); }
+static void warp_sync() {
+  host_warp("warp_sync", NULL, [](void **) {});
+}
 
 static void cp_async_16(u32 to, const void *from, bool valid) {
   host_thread &self = host_self();
@@ -178,7 +189,9 @@ static void cp_async_16(u32 to, const void *from, bool valid) {
   memset(host_shared(to, 16, host.thread / 32, true), 0xFF, 16);
   self.copies[self.copy_count++] = { to, valid ? from : NULL, self.group };
 }
-static void cp_async_commit() { host_self().group++; }
+static void cp_async_commit() {
+  host_self().group++;
+}
 template <int pending> static void cp_async_wait() {
   host_thread &self = host_self();
   int kept = 0;
@@ -189,8 +202,10 @@ template <int pending> static void cp_async_wait() {
       continue;
     }
     u8 *to = host_shared(copy.to, 16, host.thread / 32, true);
-    if (copy.from != NULL) memcpy(to, copy.from, 16);
-    else memset(to, 0, 16);
+    if (copy.from != NULL)
+      memcpy(to, copy.from, 16);
+    else
+      memset(to, 0, 16);
   }
   self.copy_count = kept;
 }
@@ -200,18 +215,36 @@ static u32 ld_shared_u32(u32 from) {
   memcpy(&value, host_shared(from, 4, host.thread / 32, false), 4);
   return value;
 }
-static void ld_shared_16(u32 (&value)[4], u32 from) { memcpy(value, host_shared(from, 16, host.thread / 32, false), 16); }
-static void st_shared_u32(u32 to, u32 value) { memcpy(host_shared(to, 4, host.thread / 32, true), &value, 4); }
-static void st_shared_u64(u32 to, u64 value) { memcpy(host_shared(to, 8, host.thread / 32, true), &value, 8); }
-static u32 ld_global_u8(const void *from) { return host_load<u8>(from); }
-static u32 ld_global_u16(const void *from) { return host_load<u16>(from); }
-static u32 ld_global_u32(const void *from) { return host_load<u32>(from); }
+static void ld_shared_16(u32 (&value)[4], u32 from) {
+  memcpy(value, host_shared(from, 16, host.thread / 32, false), 16);
+}
+static void st_shared_u32(u32 to, u32 value) {
+  memcpy(host_shared(to, 4, host.thread / 32, true), &value, 4);
+}
+static void st_shared_u64(u32 to, u64 value) {
+  memcpy(host_shared(to, 8, host.thread / 32, true), &value, 8);
+}
+static u32 ld_global_u8(const void *from) {
+  return host_load<u8>(from);
+}
+static u32 ld_global_u16(const void *from) {
+  return host_load<u16>(from);
+}
+static u32 ld_global_u32(const void *from) {
+  return host_load<u32>(from);
+}
 static void st_global_16(void *to, const u32 (&value)[4]) {
   if (host_global(to, 16, true)) memcpy(to, value, 16);
 }
-static void st_global_u8(void *to, u32 value) { host_store<u8>(to, (u8)value); }
-static void st_global_u16(void *to, u32 value) { host_store<u16>(to, (u16)value); }
-static void st_global_u32(void *to, u32 value) { host_store<u32>(to, value); }
+static void st_global_u8(void *to, u32 value) {
+  host_store<u8>(to, (u8)value);
+}
+static void st_global_u16(void *to, u32 value) {
+  host_store<u16>(to, (u16)value);
+}
+static void st_global_u32(void *to, u32 value) {
+  host_store<u32>(to, value);
+}
 
 // --- arithmetic ------------------------------------------------------------------------------------------
 
@@ -225,16 +258,28 @@ static float float_of(u32 bits) {
   memcpy(&value, &bits, 4);
   return value;
 }
-static float minus_infinity() { return -INFINITY; }
+static float minus_infinity() {
+  return -INFINITY;
+}
 static float exp2_fast(float x) {
   float result = (float)exp2((double)x);
   return result < 0x1p-126f ? 0.0f : result;
 }
-static float fma_rn(float a, float b, float c) { return fmaf(a, b, c); }
-static float mul_rn(float a, float b) { return a * b; }
-static float sub_rn(float a, float b) { return a - b; }
-static float div_rn(float a, float b) { return a / b; }
-static float max_f32(float a, float b) { return fmaxf(a, b); }
+static float fma_rn(float a, float b, float c) {
+  return fmaf(a, b, c);
+}
+static float mul_rn(float a, float b) {
+  return a * b;
+}
+static float sub_rn(float a, float b) {
+  return a - b;
+}
+static float div_rn(float a, float b) {
+  return a / b;
+}
+static float max_f32(float a, float b) {
+  return fmaxf(a, b);
+}
 
 // |x| in units of the spacing of a format around it, rounded to nearest even, and the exponent of that unit.
 static double host_round(double x, int mantissa, int smallest, int &exponent) {
@@ -256,28 +301,44 @@ static u32 host_encode(float value, int mantissa, int smallest, u32 sign, u32 la
   u32 code = (u32)units + (binade << mantissa);
   return negative | (code > largest ? overflow : code);
 }
-static u32 host_f16(float x) { return host_encode(x, 10, -14, 0x8000, 0x7BFF, 0x7C00, 0x7FFF); }
-static u32 host_bf16(float x) { return host_encode(x, 7, -126, 0x8000, 0x7F7F, 0x7F80, 0x7FFF); }
-static u32 host_e4m3(float x) { return host_encode(x, 3, -6, 0x80, 0x7E, 0x7E, 0x7F); }
-static u32 host_e5m2(float x) { return host_encode(x, 2, -14, 0x80, 0x7B, 0x7B, 0x7F); }
+static u32 host_f16(float x) {
+  return host_encode(x, 10, -14, 0x8000, 0x7BFF, 0x7C00, 0x7FFF);
+}
+static u32 host_bf16(float x) {
+  return host_encode(x, 7, -126, 0x8000, 0x7F7F, 0x7F80, 0x7FFF);
+}
+static u32 host_e4m3(float x) {
+  return host_encode(x, 3, -6, 0x80, 0x7E, 0x7E, 0x7F);
+}
+static u32 host_e5m2(float x) {
+  return host_encode(x, 2, -14, 0x80, 0x7B, 0x7B, 0x7F);
+}
 
 static u32 tf32_from_f32(float value) {
   if (!isfinite(value)) return bits_of(value) & 0xFFFFE000u;
   return (bits_of(value) + 0x1000u) & 0xFFFFE000u; // ties away from zero: add half a unit to the magnitude
 }
-static u32 f16x2_from_f32(float low, float high) { return host_f16(low) | host_f16(high) << 16; }
-static u32 bf16x2_from_f32(float low, float high) { return host_bf16(low) | host_bf16(high) << 16; }
+static u32 f16x2_from_f32(float low, float high) {
+  return host_f16(low) | host_f16(high) << 16;
+}
+static u32 bf16x2_from_f32(float low, float high) {
+  return host_bf16(low) | host_bf16(high) << 16;
+}
 static float f32_from_f16(u32 bits) {
   u32 magnitude = bits & 0x7FFF;
-  double value = magnitude < 0x400    ? ldexp(magnitude, -24)
-                 : magnitude > 0x7C00 ? NAN
+  double value = magnitude < 0x400     ? ldexp(magnitude, -24)
+                 : magnitude > 0x7C00  ? NAN
                  : magnitude == 0x7C00 ? INFINITY
                                        : ldexp((magnitude & 0x3FF) | 0x400, (int)(magnitude >> 10) - 25);
   return (float)(bits & 0x8000 ? -value : value);
 }
 #ifdef HOST_FP8_CVT
-static u16 e4m3x2_from_f32(float low, float high) { return (u16)(host_e4m3(low) | host_e4m3(high) << 8); }
-static u16 e5m2x2_from_f32(float low, float high) { return (u16)(host_e5m2(low) | host_e5m2(high) << 8); }
+static u16 e4m3x2_from_f32(float low, float high) {
+  return (u16)(host_e4m3(low) | host_e4m3(high) << 8);
+}
+static u16 e5m2x2_from_f32(float low, float high) {
+  return (u16)(host_e5m2(low) | host_e5m2(high) << 8);
+}
 #endif
 
 // --- matrices --------------------------------------------------------------------------------------------
@@ -302,8 +363,12 @@ static void host_load_matrix(u32 (&m)[4], u32 row, bool transposed) {
     }
   });
 }
-static void ldmatrix_x4(u32 (&m)[4], u32 row) { host_load_matrix(m, row, false); }
-static void ldmatrix_x4_trans(u32 (&m)[4], u32 row) { host_load_matrix(m, row, true); }
+static void ldmatrix_x4(u32 (&m)[4], u32 row) {
+  host_load_matrix(m, row, false);
+}
+static void ldmatrix_x4_trans(u32 (&m)[4], u32 row) {
+  host_load_matrix(m, row, true);
+}
 
 struct host_mma {
   float *c;
@@ -346,8 +411,12 @@ static void host_mma_16(float (&c)[4], const u32 (&a)[4], const u32 (&b)[2], boo
     host_product(slots, am, bm, 16);
   });
 }
-static void mma_f16(float (&c)[4], const u32 (&a)[4], const u32 (&b)[2]) { host_mma_16(c, a, b, false); }
-static void mma_bf16(float (&c)[4], const u32 (&a)[4], const u32 (&b)[2]) { host_mma_16(c, a, b, true); }
+static void mma_f16(float (&c)[4], const u32 (&a)[4], const u32 (&b)[2]) {
+  host_mma_16(c, a, b, false);
+}
+static void mma_bf16(float (&c)[4], const u32 (&a)[4], const u32 (&b)[2]) {
+  host_mma_16(c, a, b, true);
+}
 
 static double host_tf32(u32 bits) {
   if ((bits & 0x1FFF) != 0 && isfinite(float_of(bits))) HOST_FAIL("a tf32 operand that was not rounded");
@@ -418,8 +487,8 @@ static void host_run_block() {
 }
 
 // Runs the grid. NULL, or the first error.
-extern "C" const char *host_run(const void *params, u32 grid, u32 threads, u32 shared_bytes, const host_range *ranges,
-                                int range_count, int reversed) {
+extern "C" const char *host_run(const void *params, u32 grid, u32 threads, u32 shared_bytes,
+                                const host_range *ranges, int range_count, int reversed) {
   host_params = (const launch_params *)params;
   host.error[0] = '\0';
   host.thread_count = threads;

@@ -9,58 +9,67 @@
 
 static qn_kernel_spec plain(void) {
   return (qn_kernel_spec){
-    .target = QN_TARGET_sm_90a, .dtype = QN_BF16, .out_dtype = QN_BF16, .head_dim = 128, .v_head_dim = 128,
-    .heads = 32, .kv_heads = 8, .window_left = -1, .window_right = -1, .output = qn_scheme_of(QN_SCHEME_fp8_static),
+    .target = QN_TARGET_sm_90a,
+    .dtype = QN_BF16,
+    .out_dtype = QN_BF16,
+    .head_dim = 128,
+    .v_head_dim = 128,
+    .heads = 32,
+    .kv_heads = 8,
+    .window_left = -1,
+    .window_right = -1,
+    .output = qn_scheme_of(QN_SCHEME_fp8_static),
   };
 }
 
 // One row a refusal: what is changed in a spec that is supported, and what is said about it.
-#define REFUSALS(X)                                                                                              \
-  X(target, s.target = QN_TARGET_COUNT, "a target of `quench compile --help`", "target number 7")                \
-  X(dtype, (s.dtype = QN_F64, s.out_dtype = QN_F64), "q, k and v in f16, bf16 or f32", "f64")                    \
-  X(dtype, s.out_dtype = QN_F32, "an output of the element type of q", "f32 from q in bf16")                     \
-  X(head_dim, s.head_dim = s.v_head_dim = 80, "head_dim 64 or 128, the same for q, k and v",                     \
-    "head_dim 80, v_head_dim 80")                                                                                \
-  X(head_dim, s.v_head_dim = 64, "head_dim 64 or 128, the same for q, k and v", "head_dim 128, v_head_dim 64")   \
-  X(head_count, s.kv_heads = 5, "heads a positive multiple of kv_heads", "heads 32, kv_heads 5")                 \
-  X(head_count, s.heads = 0, "heads a positive multiple of kv_heads", "heads 0, kv_heads 8")                     \
-  X(causal, s.causal = (qn_causal)3, "causal none, top_left or bottom_right", "alignment number 3")              \
-  X(window, s.window_left = 512, "no window (window_left -1, window_right -1)",                                  \
-    "window_left 512, window_right -1")                                                                          \
-  X(softcap, s.softcap = 50, "softcap 0", "softcap 50")                                                          \
-  X(mask, s.mask = (qn_mask_kind)3, "a mask that is added, or boolean", "mask kind number 3")                    \
-  X(mask_type, (s.mask = QN_MASK_ADDITIVE, s.mask_dtype = QN_F16), "a mask in f32 or in the element type of q",  \
-    "f16 with q in bf16")                                                                                        \
-  X(attribute, s.scale = INFINITY, "a finite scale", "scale inf")                                                \
-  X(dynamic_scale, s.output = qn_scheme_of(QN_SCHEME_int8_dynamic), "a scale that is known before the run",      \
-    "int8_dynamic")                                                                                              \
-  X(scheme, s.output = qn_scheme_of(QN_SCHEME_int8_static), "none, or fp8_static to e4m3 or e5m2",               \
-    "int8_static")                                                                                               \
-  X(scheme, s.output.target = QN_E4M3FNUZ, "none, or fp8_static to e4m3 or e5m2",                                \
-    "fp8_static{target=e4m3fnuz}")                                                                               \
-  X(granularity, s.output.granularity = QN_PER_TOKEN, "one scale for the tensor",                                \
-    "fp8_static{granularity=token}")                                                                             \
-  X(scale_type, s.output.scale_dtype = QN_E8M0, "a scale in f32, f16 or bf16", "e8m0")                           \
-  X(zero_point, s.output.zero_point = true, "no zero point", "fp8_static{zero_point=true}")                      \
-  X(not_saturating, s.output.saturate = false, "codes that saturate", "fp8_static{saturate=false}")              \
-  X(scheme, s.output.compute = QN_F64, "rounding to f32, f16 or bf16 before the code", "fp8_static{compute=f64}") \
-  X(attribute, s.f32_mode = (qn_f32_mode)2, "f32 products as tf32x3 or tf32", "mode number 2")                   \
-  X(attribute, s.schedule = (qn_schedule)1, "the schedule mma", "number 1")                                      \
-  X(attribute, s.tile_q = 96, "1..8 warps of 16 or 32 rows, tile_kv 16, 32, .. 128, 2..4 stages",                \
-    "tile_q 96, tile_kv 32, 4 warps, 2 stages")                                                                  \
-  X(attribute, (s.tile_kv = 128, s.stages = 4), "tiles that fit the shared memory of a block",                   \
+#define REFUSALS(X)                                                                                            \
+  X(target, s.target = QN_TARGET_COUNT, "a target of `quench compile --help`", "target number 7")              \
+  X(dtype, (s.dtype = QN_F64, s.out_dtype = QN_F64), "q, k and v in f16, bf16 or f32", "f64")                  \
+  X(dtype, s.out_dtype = QN_F32, "an output of the element type of q", "f32 from q in bf16")                   \
+  X(head_dim, s.head_dim = s.v_head_dim = 80, "head_dim 64 or 128, the same for q, k and v",                   \
+    "head_dim 80, v_head_dim 80")                                                                              \
+  X(head_dim, s.v_head_dim = 64, "head_dim 64 or 128, the same for q, k and v", "head_dim 128, v_head_dim 64") \
+  X(head_count, s.kv_heads = 5, "heads a positive multiple of kv_heads", "heads 32, kv_heads 5")               \
+  X(head_count, s.heads = 0, "heads a positive multiple of kv_heads", "heads 0, kv_heads 8")                   \
+  X(causal, s.causal = (qn_causal)3, "causal none, top_left or bottom_right", "alignment number 3")            \
+  X(window, s.window_left = 512, "no window (window_left -1, window_right -1)",                                \
+    "window_left 512, window_right -1")                                                                        \
+  X(softcap, s.softcap = 50, "softcap 0", "softcap 50")                                                        \
+  X(mask, s.mask = (qn_mask_kind)3, "a mask that is added, or boolean", "mask kind number 3")                  \
+  X(mask_type, (s.mask = QN_MASK_ADDITIVE, s.mask_dtype = QN_F16),                                             \
+    "a mask in f32 or in the element type of q", "f16 with q in bf16")                                         \
+  X(attribute, s.scale = INFINITY, "a finite scale", "scale inf")                                              \
+  X(dynamic_scale, s.output = qn_scheme_of(QN_SCHEME_int8_dynamic), "a scale that is known before the run",    \
+    "int8_dynamic")                                                                                            \
+  X(scheme, s.output = qn_scheme_of(QN_SCHEME_int8_static), "none, or fp8_static to e4m3 or e5m2",             \
+    "int8_static")                                                                                             \
+  X(scheme, s.output.target = QN_E4M3FNUZ, "none, or fp8_static to e4m3 or e5m2",                              \
+    "fp8_static{target=e4m3fnuz}")                                                                             \
+  X(granularity, s.output.granularity = QN_PER_TOKEN, "one scale for the tensor",                              \
+    "fp8_static{granularity=token}")                                                                           \
+  X(scale_type, s.output.scale_dtype = QN_E8M0, "a scale in f32, f16 or bf16", "e8m0")                         \
+  X(zero_point, s.output.zero_point = true, "no zero point", "fp8_static{zero_point=true}")                    \
+  X(not_saturating, s.output.saturate = false, "codes that saturate", "fp8_static{saturate=false}")            \
+  X(scheme, s.output.compute = QN_F64, "rounding to f32, f16 or bf16 before the code",                         \
+    "fp8_static{compute=f64}")                                                                                 \
+  X(attribute, s.f32_mode = (qn_f32_mode)2, "f32 products as tf32x3 or tf32", "mode number 2")                 \
+  X(attribute, s.schedule = (qn_schedule)1, "the schedule mma", "number 1")                                    \
+  X(attribute, s.tile_q = 96, "1..8 warps of 16 or 32 rows, tile_kv 16, 32, .. 128, 2..4 stages",              \
+    "tile_q 96, tile_kv 32, 4 warps, 2 stages")                                                                \
+  X(attribute, (s.tile_kv = 128, s.stages = 4), "tiles that fit the shared memory of a block",                 \
     "294912 bytes of 232448 on sm_90a")
 
-Test(supports, refusals_say_what_was_expected_and_found) {
-#define X(code, change, expect, find)                                                                            \
-  {                                                                                                              \
-    qn_kernel_spec s = plain();                                                                                  \
-    qn_reason reason;                                                                                            \
-    change;                                                                                                      \
-    cr_expect_not(qn_target_supports(&s, &reason), #change);                                                     \
-    cr_expect_str_eq(qn_why_name(reason.why), #code, "%s: %s", #change, qn_why_name(reason.why));                \
-    cr_expect_str_eq(reason.expected, expect, "%s: %s", #change, reason.expected);                               \
-    cr_expect_str_eq(reason.found, find, "%s: %s", #change, reason.found);                                       \
+Test(supports, refusals_say_what_was_expected_and_found){
+#define X(code, change, expect, find)                                                                          \
+  {                                                                                                            \
+    qn_kernel_spec s = plain();                                                                                \
+    qn_reason reason;                                                                                          \
+    change;                                                                                                    \
+    cr_expect_not(qn_target_supports(&s, &reason), #change);                                                   \
+    cr_expect_str_eq(qn_why_name(reason.why), #code, "%s: %s", #change, qn_why_name(reason.why));              \
+    cr_expect_str_eq(reason.expected, expect, "%s: %s", #change, reason.expected);                             \
+    cr_expect_str_eq(reason.found, find, "%s: %s", #change, reason.found);                                     \
   }
   REFUSALS(X)
 #undef X
@@ -68,7 +77,8 @@ Test(supports, refusals_say_what_was_expected_and_found) {
 
 Test(supports, all_that_is_promised) {
   static const qn_dtype DTYPES[] = { QN_F16, QN_BF16, QN_F32 };
-  static const char *const OUTPUTS[] = { "none", "fp8_static", "fp8_static{target=e5m2, scale=f16, compute=f16}",
+  static const char *const OUTPUTS[] = { "none", "fp8_static",
+                                         "fp8_static{target=e5m2, scale=f16, compute=f16}",
                                          "fp8_static{arithmetic=reciprocal, round=bf16}" };
   for (int target = 0; target < QN_TARGET_COUNT; target++)
     for (size_t type = 0; type < QN_COUNT(DTYPES); type++)

@@ -18,45 +18,60 @@ static qn_causal prove(const char *source) {
   return causal;
 }
 
-#define FILLED                                                       \
-  "graph \"g\" (x: f32[S,4]) {\n"                                    \
-  "  n: s64[1] = shape(x)[end=1]\n"                                  \
-  "  nn: s64[2] = concat(n, n)\n"                                    \
-  "  one: f32[1] = const[value={1}]\n"                               \
+#define FILLED                                                                                                 \
+  "graph \"g\" (x: f32[S,4]) {\n"                                                                              \
+  "  n: s64[1] = shape(x)[end=1]\n"                                                                            \
+  "  nn: s64[2] = concat(n, n)\n"                                                                              \
+  "  one: f32[1] = const[value={1}]\n"                                                                         \
   "  ones: f32[S,S] = expand(one, nn)\n"
 
 Test(mask, trilu_of_ones) {
-  cr_expect_eq(prove(FILLED "  low: f32[S,S] = trilu(ones)[upper=false]\n  z: f32[] = const[value={0}]\n  inf: f32[] = const[value={-inf}]\n"
-                            "  off: bool[S,S] = equal(low, z)\n  m: f32[S,S] = where(off, inf, z)\n  return m\n}\n"), QN_CAUSAL_TOP_LEFT);
+  cr_expect_eq(prove(FILLED
+                     "  low: f32[S,S] = trilu(ones)[upper=false]\n  z: f32[] = const[value={0}]\n  inf: f32[] "
+                     "= const[value={-inf}]\n"
+                     "  off: bool[S,S] = equal(low, z)\n  m: f32[S,S] = where(off, inf, z)\n  return m\n}\n"),
+               QN_CAUSAL_TOP_LEFT);
 }
 
 Test(mask, trilu_of_ones_with_the_lowest_finite_number) {
-  cr_expect_eq(prove(FILLED "  low: f32[S,S] = trilu(ones)[upper=false]\n  z: f32[] = const[value={0}]\n  min: f32[] = const[value={-3.4028234663852886e38}]\n"
-                            "  off: bool[S,S] = equal(low, z)\n  m: f32[S,S] = where(off, min, z)\n  return m\n}\n"), QN_CAUSAL_TOP_LEFT);
+  cr_expect_eq(prove(FILLED
+                     "  low: f32[S,S] = trilu(ones)[upper=false]\n  z: f32[] = const[value={0}]\n  min: f32[] "
+                     "= const[value={-3.4028234663852886e38}]\n"
+                     "  off: bool[S,S] = equal(low, z)\n  m: f32[S,S] = where(off, min, z)\n  return m\n}\n"),
+               QN_CAUSAL_TOP_LEFT);
 }
 
 Test(mask, a_number_that_only_damps_is_not_causal) {
-  cr_expect_eq(prove(FILLED "  low: f32[S,S] = trilu(ones)[upper=false]\n  z: f32[] = const[value={0}]\n  min: f32[] = const[value={-10000}]\n"
-                            "  off: bool[S,S] = equal(low, z)\n  m: f32[S,S] = where(off, min, z)\n  return m\n}\n"), QN_CAUSAL_NONE);
+  cr_expect_eq(prove(FILLED
+                     "  low: f32[S,S] = trilu(ones)[upper=false]\n  z: f32[] = const[value={0}]\n  min: f32[] "
+                     "= const[value={-10000}]\n"
+                     "  off: bool[S,S] = equal(low, z)\n  m: f32[S,S] = where(off, min, z)\n  return m\n}\n"),
+               QN_CAUSAL_NONE);
 }
 
 Test(mask, the_other_triangle_is_not_causal) {
-  cr_expect_eq(prove(FILLED "  up: f32[S,S] = trilu(ones)\n  z: f32[] = const[value={0}]\n  inf: f32[] = const[value={-inf}]\n"
-                            "  off: bool[S,S] = equal(up, z)\n  m: f32[S,S] = where(off, inf, z)\n  return m\n}\n"), QN_CAUSAL_NONE);
+  cr_expect_eq(
+      prove(FILLED
+            "  up: f32[S,S] = trilu(ones)\n  z: f32[] = const[value={0}]\n  inf: f32[] = const[value={-inf}]\n"
+            "  off: bool[S,S] = equal(up, z)\n  m: f32[S,S] = where(off, inf, z)\n  return m\n}\n"),
+      QN_CAUSAL_NONE);
 }
 
 Test(mask, a_diagonal_further_is_not_causal) {
-  cr_expect_eq(prove(FILLED "  k: s64[] = const[value={1}]\n  low: f32[S,S] = trilu(ones, k)[upper=false]\n  z: f32[] = const[value={0}]\n"
-                            "  inf: f32[] = const[value={-inf}]\n  off: bool[S,S] = equal(low, z)\n  m: f32[S,S] = where(off, inf, z)\n  return m\n}\n"), QN_CAUSAL_NONE);
+  cr_expect_eq(prove(FILLED "  k: s64[] = const[value={1}]\n  low: f32[S,S] = trilu(ones, k)[upper=false]\n  "
+                            "z: f32[] = const[value={0}]\n"
+                            "  inf: f32[] = const[value={-inf}]\n  off: bool[S,S] = equal(low, z)\n  m: "
+                            "f32[S,S] = where(off, inf, z)\n  return m\n}\n"),
+               QN_CAUSAL_NONE);
 }
 
-#define RANGES                                                                           \
-  "graph \"g\" (x: f32[S,4], y: f32[T,4]) {\n"                                           \
-  "  zero: s64[] = const[value={0}]\n  one: s64[] = const[value={1}]\n"                  \
-  "  first: s64[1] = const[value={0}]\n  last: s64[1] = const[value={1}]\n"              \
-  "  ns: s64[1] = shape(x)[end=1]\n  s: s64[] = squeeze(ns)\n"                           \
-  "  nt: s64[1] = shape(y)[end=1]\n  t: s64[] = squeeze(nt)\n"                           \
-  "  rows: s64[S] = range(zero, s, one)\n  cols: s64[T] = range(zero, t, one)\n"         \
+#define RANGES                                                                                                 \
+  "graph \"g\" (x: f32[S,4], y: f32[T,4]) {\n"                                                                 \
+  "  zero: s64[] = const[value={0}]\n  one: s64[] = const[value={1}]\n"                                        \
+  "  first: s64[1] = const[value={0}]\n  last: s64[1] = const[value={1}]\n"                                    \
+  "  ns: s64[1] = shape(x)[end=1]\n  s: s64[] = squeeze(ns)\n"                                                 \
+  "  nt: s64[1] = shape(y)[end=1]\n  t: s64[] = squeeze(nt)\n"                                                 \
+  "  rows: s64[S] = range(zero, s, one)\n  cols: s64[T] = range(zero, t, one)\n"                               \
   "  i: s64[S,1] = unsqueeze(rows, last)\n  j: s64[1,T] = unsqueeze(cols, first)\n"
 
 Test(mask, columns_not_beyond_rows) {
@@ -65,8 +80,10 @@ Test(mask, columns_not_beyond_rows) {
 }
 
 Test(mask, rows_before_columns_are_hidden) {
-  cr_expect_eq(prove(RANGES "  h: bool[S,T] = less(i, j)\n  m: bool[S,T] = not(h)\n  return m\n}\n"), QN_CAUSAL_TOP_LEFT);
-  cr_expect_eq(prove(RANGES "  h: bool[S,T] = greater(j, i)\n  m: bool[S,T] = not(h)\n  return m\n}\n"), QN_CAUSAL_TOP_LEFT);
+  cr_expect_eq(prove(RANGES "  h: bool[S,T] = less(i, j)\n  m: bool[S,T] = not(h)\n  return m\n}\n"),
+               QN_CAUSAL_TOP_LEFT);
+  cr_expect_eq(prove(RANGES "  h: bool[S,T] = greater(j, i)\n  m: bool[S,T] = not(h)\n  return m\n}\n"),
+               QN_CAUSAL_TOP_LEFT);
 }
 
 Test(mask, without_the_diagonal_is_not_causal) {
@@ -75,17 +92,29 @@ Test(mask, without_the_diagonal_is_not_causal) {
 }
 
 Test(mask, shifted_by_the_difference_of_lengths_is_bottom_right) {
-  cr_expect_eq(prove(RANGES "  d: s64[] = sub(t, s)\n  k: s64[S,1] = add(i, d)\n  m: bool[S,T] = less_equal(j, k)\n  return m\n}\n"), QN_CAUSAL_BOTTOM_RIGHT);
-  cr_expect_eq(prove(RANGES "  d: s64[] = sub(s, t)\n  k: s64[S,1] = add(i, d)\n  m: bool[S,T] = less_equal(j, k)\n  return m\n}\n"), QN_CAUSAL_NONE);
+  cr_expect_eq(prove(RANGES "  d: s64[] = sub(t, s)\n  k: s64[S,1] = add(i, d)\n  m: bool[S,T] = less_equal(j, "
+                            "k)\n  return m\n}\n"),
+               QN_CAUSAL_BOTTOM_RIGHT);
+  cr_expect_eq(prove(RANGES "  d: s64[] = sub(s, t)\n  k: s64[S,1] = add(i, d)\n  m: bool[S,T] = less_equal(j, "
+                            "k)\n  return m\n}\n"),
+               QN_CAUSAL_NONE);
 }
 
 Test(mask, joined_with_a_padding_mask_is_kept) {
-  cr_expect_eq(prove(RANGES "  c: bool[S,T] = less_equal(j, i)\n  w: f32[1,T] = cast(j)[to=f32]\n  q: bool[1,T] = is_nan(w)\n  m: bool[S,T] = and(c, q)\n  return m\n}\n"), QN_CAUSAL_NONE);
+  cr_expect_eq(prove(RANGES "  c: bool[S,T] = less_equal(j, i)\n  w: f32[1,T] = cast(j)[to=f32]\n  q: "
+                            "bool[1,T] = is_nan(w)\n  m: bool[S,T] = and(c, q)\n  return m\n}\n"),
+               QN_CAUSAL_NONE);
 }
 
 Test(mask, constants_are_looked_at) {
-  cr_expect_eq(prove("graph \"g\" () {\n  m: bool[3,3] = const[value={1, 0, 0, 1, 1, 0, 1, 1, 1}]\n  return m\n}\n"), QN_CAUSAL_TOP_LEFT);
-  cr_expect_eq(prove("graph \"g\" () {\n  m: bool[2,3] = const[value={1, 1, 0, 1, 1, 1}]\n  return m\n}\n"), QN_CAUSAL_BOTTOM_RIGHT);
-  cr_expect_eq(prove("graph \"g\" () {\n  m: bool[3,3] = const[value={1, 0, 0, 1, 1, 0, 1, 0, 1}]\n  return m\n}\n"), QN_CAUSAL_NONE);
-  cr_expect_eq(prove("graph \"g\" () {\n  m: bool[1,2,2] = const[value={1, 1, 1, 1}]\n  return m\n}\n"), QN_CAUSAL_NONE);
+  cr_expect_eq(
+      prove("graph \"g\" () {\n  m: bool[3,3] = const[value={1, 0, 0, 1, 1, 0, 1, 1, 1}]\n  return m\n}\n"),
+      QN_CAUSAL_TOP_LEFT);
+  cr_expect_eq(prove("graph \"g\" () {\n  m: bool[2,3] = const[value={1, 1, 0, 1, 1, 1}]\n  return m\n}\n"),
+               QN_CAUSAL_BOTTOM_RIGHT);
+  cr_expect_eq(
+      prove("graph \"g\" () {\n  m: bool[3,3] = const[value={1, 0, 0, 1, 1, 0, 1, 0, 1}]\n  return m\n}\n"),
+      QN_CAUSAL_NONE);
+  cr_expect_eq(prove("graph \"g\" () {\n  m: bool[1,2,2] = const[value={1, 1, 1, 1}]\n  return m\n}\n"),
+               QN_CAUSAL_NONE);
 }

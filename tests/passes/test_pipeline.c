@@ -5,13 +5,13 @@
 
 TestSuite(pipeline, .timeout = 20);
 
-#define SOURCE                                                                                    \
-  "graph \"g\" (q: f16[1,8,9,64], k: f16[1,2,9,64], v: f16[1,2,9,64], s: f32[]) {\n"              \
-  "  o: f16[1,8,9,64] = attention(q, k, v) {id=11}\n"                                             \
-  "  shape: s64[3] = const[value={0, 0, -1}] {id=12}\n"                                           \
-  "  t: f16[1,9,8,64] = transpose(o)[perm={0, 2, 1, 3}] {id=13}\n"                                \
-  "  r: f16[1,9,512] = reshape(t, shape) {id=14}\n"                                               \
-  "  y: e4m3[1,9,512] = quantize(r, s)[scheme=fp8_static] {id=15}\n"                              \
+#define SOURCE                                                                                                 \
+  "graph \"g\" (q: f16[1,8,9,64], k: f16[1,2,9,64], v: f16[1,2,9,64], s: f32[]) {\n"                           \
+  "  o: f16[1,8,9,64] = attention(q, k, v) {id=11}\n"                                                          \
+  "  shape: s64[3] = const[value={0, 0, -1}] {id=12}\n"                                                        \
+  "  t: f16[1,9,8,64] = transpose(o)[perm={0, 2, 1, 3}] {id=13}\n"                                             \
+  "  r: f16[1,9,512] = reshape(t, shape) {id=14}\n"                                                            \
+  "  y: e4m3[1,9,512] = quantize(r, s)[scheme=fp8_static] {id=15}\n"                                           \
   "  return y\n}\n"
 
 // The last rewrite knows every node that went into the fused one, through the rewrites before it.
@@ -68,7 +68,8 @@ static qn_status note_pass(void *user, const qn_graph *graph, uint32_t index, co
 Test(pipeline, every_pass_reports) {
   pass_log record = { "" };
   run r = run_passes(NULL, SOURCE, (qn_pipeline_params){ .on_pass = note_pass, .user = &record });
-  cr_expect_str_eq(record.text, "0 input\n1 fold\n2 canonicalize\n3 recover-attention\n4 absorb-layout changed\n5 fuse-attention-quant changed\n6 dead-code changed\n");
+  cr_expect_str_eq(record.text, "0 input\n1 fold\n2 canonicalize\n3 recover-attention\n4 absorb-layout "
+                                "changed\n5 fuse-attention-quant changed\n6 dead-code changed\n");
   end_run(&r);
 }
 
@@ -88,7 +89,8 @@ Test(pipeline, an_unknown_pass_is_named) {
 // What has an effect is never removed, used or not; the rest goes.
 Test(pipeline, effects_stay) {
   expect_text("dead-code",
-              "graph \"g\" (x: f32[4]) {\n  a: ? = extern(x)[name=\"vllm::cache_update\"]\n  b: ? = extern(x)[name=\"ai.onnx::Foo\", pure=true]\n"
+              "graph \"g\" (x: f32[4]) {\n  a: ? = extern(x)[name=\"vllm::cache_update\"]\n  b: ? = "
+              "extern(x)[name=\"ai.onnx::Foo\", pure=true]\n"
               "  c: f32[4] = relu(x)\n  return x\n}\n",
               "graph \"g\" (x: f32[4]) {\n  a: ? = extern(x)[name=\"vllm::cache_update\"]\n  return x\n}\n");
 }

@@ -5,10 +5,11 @@
 
 TestSuite(remarks, .timeout = 20);
 
-#define INPUTS "graph \"g\" (q: f16[1,8,9,64], k: f16[1,2,9,64], v: f16[1,2,9,64], s: f32[], x: f16[1,9,512]) {\n"
-#define MERGE                                                              \
-  "  shape: s64[3] = const[value={0, 0, -1}]\n"                            \
-  "  t: f16[1,9,8,64] = transpose(o)[perm={0, 2, 1, 3}] {layer=\"l0\"}\n"  \
+#define INPUTS                                                                                                 \
+  "graph \"g\" (q: f16[1,8,9,64], k: f16[1,2,9,64], v: f16[1,2,9,64], s: f32[], x: f16[1,9,512]) {\n"
+#define MERGE                                                                                                  \
+  "  shape: s64[3] = const[value={0, 0, -1}]\n"                                                                \
+  "  t: f16[1,9,8,64] = transpose(o)[perm={0, 2, 1, 3}] {layer=\"l0\"}\n"                                      \
   "  r: f16[1,9,512] = reshape(t, shape)\n"
 #define ATTENTION "  o: f16[1,8,9,64] = attention(q, k, v) {id=7, name=\"attn\", layer=\"l0\"}\n"
 
@@ -17,26 +18,33 @@ typedef struct expectation {
 } expectation;
 
 // The remarks of a graph, all of them and in order.
-static void expect_remarks(const char *text, qn_legality legality, const expectation *expected, uint32_t count) {
+static void expect_remarks(const char *text, qn_legality legality, const expectation *expected,
+                           uint32_t count) {
   run r = run_passes(NULL, text, (qn_pipeline_params){ .legality = legality });
-  cr_expect_eq(qn_pipeline_get_remark_count(r.pipeline), count, "%u remarks in\n%s", qn_pipeline_get_remark_count(r.pipeline), r.text.text);
+  cr_expect_eq(qn_pipeline_get_remark_count(r.pipeline), count, "%u remarks in\n%s",
+               qn_pipeline_get_remark_count(r.pipeline), r.text.text);
   for (uint32_t i = 0; i < count && i < qn_pipeline_get_remark_count(r.pipeline); i++) {
     qn_remark remark;
     cr_assert_eq(qn_pipeline_get_remark(r.pipeline, i, &remark), QN_OK);
     cr_expect_str_eq(remark.op, expected[i].op);
-    cr_expect_str_eq(remark.fused ? "fused" : "missed", expected[i].verdict, "%s: %s, expected %s, found %s", remark.code, remark.at, remark.expected, remark.found);
-    cr_expect_str_eq(remark.code, expected[i].code, "at %s: expected %s, found %s; %s", remark.at, remark.expected, remark.found, remark.closest);
+    cr_expect_str_eq(remark.fused ? "fused" : "missed", expected[i].verdict, "%s: %s, expected %s, found %s",
+                     remark.code, remark.at, remark.expected, remark.found);
+    cr_expect_str_eq(remark.code, expected[i].code, "at %s: expected %s, found %s; %s", remark.at,
+                     remark.expected, remark.found, remark.closest);
     if (expected[i].at) cr_expect_str_eq(remark.at, expected[i].at);
   }
   end_run(&r);
 }
 
-#define EXPECT(text, ...)                                                                     \
-  do {                                                                                        \
-    const expectation expected_[] = { __VA_ARGS__ };                                          \
-    expect_remarks(text, (qn_legality){ 0 }, expected_, QN_COUNT(expected_));                 \
+#define EXPECT(text, ...)                                                                                      \
+  do {                                                                                                         \
+    const expectation expected_[] = { __VA_ARGS__ };                                                           \
+    expect_remarks(text, (qn_legality){ 0 }, expected_, QN_COUNT(expected_));                                  \
   } while (0)
-#define BOTH(why, place) { "attention", "missed", why, place }, { "quantize", "missed", why, place }
+#define BOTH(why, place)                                                                                       \
+  { "attention", "missed", why, place }, {                                                                     \
+    "quantize", "missed", why, place                                                                           \
+  }
 
 Test(remarks, fused) {
   EXPECT(INPUTS ATTENTION MERGE "  y: e4m3[1,9,512] = quantize(r, s)[scheme=fp8_static]\n  return y\n}\n",
@@ -48,46 +56,64 @@ Test(remarks, nothing_quantizes) {
 }
 
 Test(remarks, output_used_twice) {
-  EXPECT(INPUTS ATTENTION MERGE "  y: e4m3[1,9,512] = quantize(r, s)[scheme=fp8_static]\n  z: f16[1,9,512] = add(r, x)\n  return y, z\n}\n", BOTH("multiple_users", "z"));
+  EXPECT(INPUTS ATTENTION MERGE "  y: e4m3[1,9,512] = quantize(r, s)[scheme=fp8_static]\n  z: f16[1,9,512] = "
+                                "add(r, x)\n  return y, z\n}\n",
+         BOTH("multiple_users", "z"));
 }
 
 Test(remarks, output_returned) {
-  EXPECT(INPUTS ATTENTION MERGE "  y: e4m3[1,9,512] = quantize(r, s)[scheme=fp8_static]\n  return y, r\n}\n", BOTH("graph_output", "r"));
+  EXPECT(INPUTS ATTENTION MERGE "  y: e4m3[1,9,512] = quantize(r, s)[scheme=fp8_static]\n  return y, r\n}\n",
+         BOTH("graph_output", "r"));
 }
 
 Test(remarks, quantize_reads_a_sum) {
-  EXPECT(INPUTS ATTENTION MERGE "  z: f16[1,9,512] = add(r, x)\n  y: e4m3[1,9,512] = quantize(z, s)[scheme=fp8_static]\n  return y\n}\n", BOTH("other_tensor", "z"));
+  EXPECT(
+      INPUTS ATTENTION MERGE
+      "  z: f16[1,9,512] = add(r, x)\n  y: e4m3[1,9,512] = quantize(z, s)[scheme=fp8_static]\n  return y\n}\n",
+      BOTH("other_tensor", "z"));
 }
 
 Test(remarks, quantize_reads_an_operand) {
-  EXPECT(INPUTS ATTENTION MERGE "  y: e4m3[1,8,9,64] = quantize(q, s)[scheme=fp8_static]\n  return y, r\n}\n", { "attention", "missed", "other_tensor", "y" });
+  EXPECT(INPUTS ATTENTION MERGE "  y: e4m3[1,8,9,64] = quantize(q, s)[scheme=fp8_static]\n  return y, r\n}\n",
+         { "attention", "missed", "other_tensor", "y" });
 }
 
 Test(remarks, arithmetic_between) {
-  EXPECT(INPUTS ATTENTION MERGE "  c: f16[] = const[value={2}]\n  z: f16[1,9,512] = mul(r, c)\n  y: e4m3[1,9,512] = quantize(z, s)[scheme=fp8_static]\n  return y\n}\n", BOTH("arithmetic_between", "z"));
+  EXPECT(INPUTS ATTENTION MERGE "  c: f16[] = const[value={2}]\n  z: f16[1,9,512] = mul(r, c)\n  y: "
+                                "e4m3[1,9,512] = quantize(z, s)[scheme=fp8_static]\n  return y\n}\n",
+         BOTH("arithmetic_between", "z"));
 }
 
 Test(remarks, zero_point_on_fp8) {
-  EXPECT(INPUTS ATTENTION MERGE "  zp: e4m3[] = const[value={1}]\n  y: e4m3[1,9,512] = quantize(r, s, zp)[scheme=fp8_static]\n  return y\n}\n", BOTH("zero_point", "zp"));
+  EXPECT(INPUTS ATTENTION MERGE "  zp: e4m3[] = const[value={1}]\n  y: e4m3[1,9,512] = quantize(r, s, "
+                                "zp)[scheme=fp8_static]\n  return y\n}\n",
+         BOTH("zero_point", "zp"));
 }
 
 Test(remarks, per_channel_scale_of_the_wrong_length) {
   EXPECT("graph \"g\" (q: f16[1,8,9,64], k: f16[1,2,9,64], v: f16[1,2,9,64], s: f32[511]) {\n" ATTENTION MERGE
-         "  y: e4m3[1,9,512] = quantize(r, s)[scheme=fp8_channel{axis=2}]\n  return y\n}\n", BOTH("scale_length", "s"));
+         "  y: e4m3[1,9,512] = quantize(r, s)[scheme=fp8_channel{axis=2}]\n  return y\n}\n",
+         BOTH("scale_length", "s"));
 }
 
 Test(remarks, int8_is_named) {
   const qn_target target = QN_TARGET_sm_90a;
   const expectation expected[] = { BOTH("scheme", NULL) };
-  expect_remarks(INPUTS ATTENTION MERGE "  zp: s8[] = const[value={3}]\n  y: s8[1,9,512] = quantize(r, s, zp)[scheme=int8_static]\n  return y\n}\n", qn_legality_of_target(&target), expected, 2);
+  expect_remarks(INPUTS ATTENTION MERGE "  zp: s8[] = const[value={3}]\n  y: s8[1,9,512] = quantize(r, s, "
+                                        "zp)[scheme=int8_static]\n  return y\n}\n",
+                 qn_legality_of_target(&target), expected, 2);
 }
 
 Test(remarks, two_schemes) {
-  EXPECT(INPUTS ATTENTION MERGE "  u: f32[] = const[value={0.25}]\n  y: e4m3[1,9,512] = quantize(r, s)[scheme=fp8_static]\n  z: e4m3[1,9,512] = quantize(r, u)[scheme=fp8_static]\n  return y, z\n}\n",
-         { "attention", "missed", "mixed_consumers", "z" }, { "quantize", "missed", "mixed_consumers", "z" }, { "quantize", "missed", "mixed_consumers", "y" });
+  EXPECT(INPUTS ATTENTION MERGE
+         "  u: f32[] = const[value={0.25}]\n  y: e4m3[1,9,512] = quantize(r, s)[scheme=fp8_static]\n  z: "
+         "e4m3[1,9,512] = quantize(r, u)[scheme=fp8_static]\n  return y, z\n}\n",
+         { "attention", "missed", "mixed_consumers", "z" }, { "quantize", "missed", "mixed_consumers", "z" },
+         { "quantize", "missed", "mixed_consumers", "y" });
 }
 
-static bool refuse_head_dim(const void *user, const qn_graph *graph, qn_node attention, const qn_scheme *output, qn_reason *out_reason) {
+static bool refuse_head_dim(const void *user, const qn_graph *graph, qn_node attention, const qn_scheme *output,
+                            qn_reason *out_reason) {
   (void)user, (void)graph, (void)attention, (void)output;
   *out_reason = (qn_reason){ .why = QN_WHY_head_dim, .expected = "64 or 128", .found = "80" };
   return false;
@@ -95,11 +121,14 @@ static bool refuse_head_dim(const void *user, const qn_graph *graph, qn_node att
 
 Test(remarks, what_the_target_refuses_is_handed_on) {
   const expectation expected[] = { BOTH("head_dim", "r") };
-  expect_remarks(INPUTS ATTENTION MERGE "  y: e4m3[1,9,512] = quantize(r, s)[scheme=fp8_static]\n  return y\n}\n", (qn_legality){ .fuses = refuse_head_dim }, expected, 2);
+  expect_remarks(INPUTS ATTENTION MERGE
+                 "  y: e4m3[1,9,512] = quantize(r, s)[scheme=fp8_static]\n  return y\n}\n",
+                 (qn_legality){ .fuses = refuse_head_dim }, expected, 2);
 }
 
 // What a real target lacks: one graph a cause, differing in one place.
-static void expect_refusal(const char *q_type, const char *kv_type, const char *mask_input, const char *mask, const char *attrs, const char *out, const char *code) {
+static void expect_refusal(const char *q_type, const char *kv_type, const char *mask_input, const char *mask,
+                           const char *attrs, const char *out, const char *code) {
   const qn_target target = QN_TARGET_sm_90a;
   char text[1024];
   snprintf(text, sizeof text,
@@ -121,8 +150,11 @@ Test(remarks, what_sm_90a_lacks) {
 
 // Nothing is changed by a refused fusion: the quantize is still there.
 Test(remarks, a_refusal_changes_nothing) {
-  run r = run_passes("fuse-attention-quant", INPUTS "  o: f16[1,8,9,64] = attention(q, k, v)\n  y: e4m3[1,8,9,64] = quantize(o, s)[scheme=fp8_static]\n  return y\n}\n",
+  run r = run_passes("fuse-attention-quant",
+                     INPUTS "  o: f16[1,8,9,64] = attention(q, k, v)\n  y: e4m3[1,8,9,64] = quantize(o, "
+                            "s)[scheme=fp8_static]\n  return y\n}\n",
                      (qn_pipeline_params){ .legality = { .fuses = refuse_head_dim } });
-  cr_expect_str_eq(r.text.text, INPUTS "  o: f16[1,8,9,64] = attention(q, k, v)\n  y: e4m3[1,8,9,64] = quantize(o, s)[scheme=fp8_static]\n  return y\n}\n");
+  cr_expect_str_eq(r.text.text, INPUTS "  o: f16[1,8,9,64] = attention(q, k, v)\n  y: e4m3[1,8,9,64] = "
+                                       "quantize(o, s)[scheme=fp8_static]\n  return y\n}\n");
   end_run(&r);
 }

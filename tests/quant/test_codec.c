@@ -1,5 +1,5 @@
-// The scalar codecs against a slow definition that shares nothing with them: the values of all codes by ldexp, and
-// the nearest of them by search.
+// The scalar codecs against a slow definition that shares nothing with them: the values of all codes by ldexp,
+// and the nearest of them by search.
 #include "quant/codec_priv.h"
 
 #include <criterion/criterion.h>
@@ -21,11 +21,22 @@ typedef struct {
 // The columns are written out once more, as the formats' own documents have them.
 static const codec codecs[] = {
 #define ROW(type, sign_bit, mantissa, bias, largest, overflow, nan)                                            \
-  { #type, sign_bit, mantissa, bias, largest, overflow, nan, qn_##type##_from_f32, qn_##type##_from_f64,         \
+  { #type,                                                                                                     \
+    sign_bit,                                                                                                  \
+    mantissa,                                                                                                  \
+    bias,                                                                                                      \
+    largest,                                                                                                   \
+    overflow,                                                                                                  \
+    nan,                                                                                                       \
+    qn_##type##_from_f32,                                                                                      \
+    qn_##type##_from_f64,                                                                                      \
     qn_##type##_to_f32 }
-  ROW(f16, 15, 10, 15, 0x7bff, 0x7c00, 0x7fff), ROW(bf16, 15, 7, 127, 0x7f7f, 0x7f80, 0x7fff),
-  ROW(e4m3, 7, 3, 7, 0x7e, 0x7f, 0x7f),         ROW(e5m2, 7, 2, 15, 0x7b, 0x7c, 0x7f),
-  ROW(e4m3fnuz, 7, 3, 8, 0x7f, 0x80, 0x80),     ROW(e5m2fnuz, 7, 2, 16, 0x7f, 0x80, 0x80),
+  ROW(f16, 15, 10, 15, 0x7bff, 0x7c00, 0x7fff),
+  ROW(bf16, 15, 7, 127, 0x7f7f, 0x7f80, 0x7fff),
+  ROW(e4m3, 7, 3, 7, 0x7e, 0x7f, 0x7f),
+  ROW(e5m2, 7, 2, 15, 0x7b, 0x7c, 0x7f),
+  ROW(e4m3fnuz, 7, 3, 8, 0x7f, 0x80, 0x80),
+  ROW(e5m2fnuz, 7, 2, 16, 0x7f, 0x80, 0x80),
   ROW(e2m1, 3, 1, 1, 0x7, 0x7, 0x7),
 };
 enum { CODEC_COUNT = sizeof(codecs) / sizeof(codecs[0]) };
@@ -53,15 +64,18 @@ static double magnitude_of(const codec *c, unsigned code) {
   return exponent == 0 ? ldexp(fraction, 1 - c->bias) : ldexp(1 + fraction, exponent - c->bias);
 }
 
-// The definition: the nearest value, the even code on a tie; what is nearest to a value beyond the largest overflows.
+// The definition: the nearest value, the even code on a tie; what is nearest to a value beyond the largest
+// overflows.
 static unsigned slow_encode(const codec *c, double value, int saturate) {
   double magnitude = fabs(value);
   unsigned low = 0, high = c->largest + 1, code, sign = 1u << c->sign_bit;
   if (isnan(value)) return c->nan;
   while (low + 1 < high) { // magnitude_of(low) <= magnitude, and high is above it
     unsigned middle = (low + high) / 2;
-    if (magnitude_of(c, middle) <= magnitude) low = middle;
-    else high = middle;
+    if (magnitude_of(c, middle) <= magnitude)
+      low = middle;
+    else
+      high = middle;
   }
   double below = magnitude - magnitude_of(c, low), above = magnitude_of(c, low + 1) - magnitude;
   code = below < above || (below == above && low % 2 == 0) ? low : low + 1;
@@ -81,7 +95,8 @@ static void check_f32(const codec *c, unsigned bits) {
   for (int saturate = 0; saturate < 2; saturate++) {
     unsigned found = c->from_f32(bits, saturate), wanted = slow_encode(c, f64_of(bits), saturate);
     if (found != wanted)
-      cr_assert_fail("%s of f32 %a, saturate %d: 0x%x, not 0x%x", c->name, f64_of(bits), saturate, found, wanted);
+      cr_assert_fail("%s of f32 %a, saturate %d: 0x%x, not 0x%x", c->name, f64_of(bits), saturate, found,
+                     wanted);
   }
   check_f64(c, f64_of(bits));
 }
@@ -92,7 +107,8 @@ Test(codec, every_code_has_its_value) {
       const codec *c = &codecs[t];
       unsigned sign = 1u << c->sign_bit, magnitude = code & (sign - 1);
       double wanted = magnitude_of(c, magnitude), found = f64_of(c->to_f32(code));
-      if (magnitude > c->largest) wanted = magnitude == c->overflow && c->overflow != c->nan ? (double)INFINITY : (double)NAN;
+      if (magnitude > c->largest)
+        wanted = magnitude == c->overflow && c->overflow != c->nan ? (double)INFINITY : (double)NAN;
       if (code & sign) wanted = -wanted;
       if (c->nan == sign && code == sign) wanted = (double)NAN;
       bool same = isnan(wanted) ? isnan(found) : found == wanted && signbit(found) == signbit(wanted);
@@ -106,7 +122,8 @@ Test(codec, every_code_survives) {
       const codec *c = &codecs[t];
       unsigned back = c->from_f32(c->to_f32(code), 0), magnitude = code & ((1u << c->sign_bit) - 1);
       bool nan = isnan(f64_of(c->to_f32(code)));
-      if (back != (nan ? c->nan : code)) cr_assert_fail("%s 0x%x (magnitude 0x%x) comes back as 0x%x", c->name, code, magnitude, back);
+      if (back != (nan ? c->nan : code))
+        cr_assert_fail("%s 0x%x (magnitude 0x%x) comes back as 0x%x", c->name, code, magnitude, back);
     }
 }
 
@@ -120,7 +137,8 @@ Test(codec, every_f16) {
     for (unsigned bits = 0; bits < 0x10000; bits++) check_f32(&codecs[t], qn_f16_to_f32(bits));
 }
 
-// Every midpoint between neighbours, the one above the largest included, and the numbers next to it in f32 and f64.
+// Every midpoint between neighbours, the one above the largest included, and the numbers next to it in f32 and
+// f64.
 Test(codec, every_tie_and_its_neighbours) {
   for (int t = 0; t < CODEC_COUNT; t++)
     for (unsigned code = 0; code <= codecs[t].largest; code++) {
@@ -141,7 +159,8 @@ Test(codec, every_tie_and_its_neighbours) {
 }
 
 Test(codec, ends_of_f64) {
-  static const double values[] = { 0x1p-1074, 0x1p-1022, 0x1.fffffffffffffp1023, INFINITY, NAN, 0x1p-150, 0x1p128 };
+  static const double values[] = { 0x1p-1074, 0x1p-1022, 0x1.fffffffffffffp1023, INFINITY, NAN,
+                                   0x1p-150,  0x1p128 };
   for (int t = 0; t < CODEC_COUNT; t++)
     for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
       check_f64(&codecs[t], values[i]);
@@ -165,10 +184,12 @@ Test(codec, e8m0) {
       int saturate = k / 3 % 2, up = k / 6;
       double value = f64_of(f32);
       unsigned wanted = slow_exponent(value, saturate, up);
-      unsigned found = qn_e8m0_from_f32(f32, saturate, up), wide = qn_e8m0_from_f64(wide_bits_of(value), saturate, up);
+      unsigned found = qn_e8m0_from_f32(f32, saturate, up),
+               wide = qn_e8m0_from_f64(wide_bits_of(value), saturate, up);
       if (found != wanted || wide != wanted)
         cr_assert_fail("%a, saturate %d, up %d: %u and %u, not %u", value, saturate, up, found, wide, wanted);
     }
-  for (unsigned code = 0; code < 255; code++) cr_assert_eq(f64_of(qn_e8m0_to_f32(code)), ldexp(1, (int)code - 127));
+  for (unsigned code = 0; code < 255; code++)
+    cr_assert_eq(f64_of(qn_e8m0_to_f32(code)), ldexp(1, (int)code - 127));
   cr_assert(isnan(f64_of(qn_e8m0_to_f32(255))));
 }

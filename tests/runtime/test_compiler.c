@@ -202,8 +202,12 @@ Test(compiler, an_unusable_cache_is_said_and_does_no_harm) {
 
 Test(compiler, a_named_cache_must_be_usable) {
   qn_compiler *compiler;
-  cr_assert_eq(qn_compiler_create(context, qn_compiler_params(.nvrtc_path = FAKE_NVRTC, .cache_dir = "/proc/quench"), &compiler), QN_IO);
-  cr_assert_not_null(strstr(qn_context_get_error(context)->message, "the cache folder cannot be used: /proc/quench: "));
+  cr_assert_eq(qn_compiler_create(context,
+                                  qn_compiler_params(.nvrtc_path = FAKE_NVRTC, .cache_dir = "/proc/quench"),
+                                  &compiler),
+               QN_IO);
+  cr_assert_not_null(
+      strstr(qn_context_get_error(context)->message, "the cache folder cannot be used: /proc/quench: "));
 }
 
 static void assert_error(qn_status status, qn_status expected, const char *words) {
