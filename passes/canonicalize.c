@@ -9,7 +9,8 @@
 
 // --- layout chains -----------------------------------------------------------------------------------------
 
-enum { CHAIN_MAX = 16 };
+// A value with more uses than this is looked at no further, so that the cost grows with the graph alone.
+enum { CHAIN_MAX = 16, USES_MAX = 64 };
 
 // Maximal runs of the start's factors that stay together and in order to the end: what a transpose moves.
 typedef struct unit {
@@ -178,8 +179,10 @@ static qn_status make_reshape(maker *m, const int64_t *target, int32_t rank, con
 // The user of a value that is not only interested in its shape, if there is just one such use.
 static qn_node only_data_user(const qn_graph *graph, qn_value value) {
   qn_node user = QN_NONE;
+  int seen = 0;
   if (qn_value_is_output(graph, value)) return QN_NONE;
   for (qn_use use = qn_value_get_first_use(graph, value); use; use = qn_use_get_next(graph, use)) {
+    if (++seen > USES_MAX) return QN_NONE;
     if (qn_node_get_op(graph, qn_use_get_user(graph, use)) == QN_OP_shape) continue;
     if (user) return QN_NONE;
     user = qn_use_get_user(graph, use);
@@ -320,7 +323,8 @@ static bool same_operand(const qn_graph *graph, qn_value a, qn_value b) {
 // An earlier quantize of the same value that gives the same codes.
 static qn_node find_equal_quantize(const qn_graph *graph, qn_node node) {
   qn_value x = qn_node_get_operand(graph, node, 0);
-  for (qn_use use = qn_value_get_first_use(graph, x); use; use = qn_use_get_next(graph, use)) {
+  qn_use use = qn_value_get_first_use(graph, x);
+  for (int seen = 0; use && seen < USES_MAX; use = qn_use_get_next(graph, use), seen++) {
     qn_node other = qn_use_get_user(graph, use);
     if (other >= node || qn_node_get_op(graph, other) != QN_OP_quantize ||
         qn_node_get_result_count(graph, other) != 1)
