@@ -136,6 +136,11 @@ const char *qn_value_label(const qn_graph *graph, qn_value value, char buffer[16
 // The name of a node for messages: its own, or that of its first result.
 const char *qn_node_label(const qn_graph *graph, qn_node node, char buffer[16]);
 
+// Copies into the graph's arena; NULL without memory. A borrowed tensor keeps pointing at the embedder's bytes.
+void *qn_graph_copy_bytes(qn_graph *graph, const void *from, size_t size);
+const qn_attr_tensor *qn_graph_copy_tensor(qn_graph *graph, const qn_tensor *tensor, uint64_t elided_hash,
+                                           bool borrow);
+
 // Who made the node: see qn_node_entry.
 uint32_t qn_node_get_origin(const qn_graph *graph, qn_node node);
 void qn_node_set_origin(qn_graph *graph, qn_node node, uint32_t origin);

@@ -149,6 +149,12 @@ static bool is_hiding(const qn_match *match, const qn_arg *args, qn_reason *out_
   return value <= -1e30 || qn_refuse(out_reason, QN_WHY_const_value, "-1e30 or less", "%g", value);
 }
 
+// An operand that is not there. A cache holds heads that are repeated already.
+static bool is_absent(const qn_match *match, const qn_arg *args, qn_reason *out_reason) {
+  (void)match;
+  return args[0].value == QN_NONE || qn_refuse(out_reason, QN_WHY_kv_cache, "no cache", "%s", args[0].name);
+}
+
 // A constant 0 of the same type.
 static qn_status zero_of(const qn_match *match, const qn_arg *args, qn_attr *out_attr) {
   static const uint64_t zero;
@@ -208,17 +214,23 @@ static const qn_rule rules[] = {
     .where = { { "is_attention", "q", "k", "v" }, { "is_choice", "hide", "s" } },
     .build = "bias = where(hide, fill, const()[value=@zero_of(fill)])\n" ATTENTION("bias"),
     .sample = SAMPLE("hide: bool[2,1,5,7]; fill: f32[] = -1e30", "hide: bool[4]; fill: f32[] = -1e30") },
+  { .name = "absorb_repeat",
+    .doc = "Attention over k and v whose heads are repeated reads each head once: grouped queries.",
+    .match = "kr = repeat(k)[axis=1, count=g]                                                                            \n"
+             "vr = repeat(v)[axis=1, count=g]                                                                            \n"
+             "o  = attention(q, kr, vr, mask?, past_key?, past_value?, kv_lengths?)[k_layout=bhsd, v_layout=bhsd, ..]    \n"
+             "=> o",
+    .where = { { "is_absent", "past_key" }, { "is_absent", "past_value" } },
+    .build = "o = attention(q, k, v, mask, past_key, past_value, kv_lengths)[o..]",
+    .sample = "q: f16[1,4,5,16]; k, v: f16[1,2,5,16]; mask: f16[5,5]; g = 2" },
 };
 // clang-format on
 
 static const qn_predicate predicates[] = {
-  { "factor", is_factor },
-  { "zero", is_zero },
-  { "is_attention", is_attention },
-  { "is_mask", is_mask },
-  { "is_choice", is_choice },
-  { "hiding", is_hiding },
-  { 0 },
+  { "factor", is_factor },          { "zero", is_zero },
+  { "is_attention", is_attention }, { "is_mask", is_mask },
+  { "is_choice", is_choice },       { "is_absent", is_absent },
+  { "hiding", is_hiding },          { 0 },
 };
 
 static const qn_function functions[] = {

@@ -162,6 +162,20 @@ Test(recover, mask_casts_and_guard) {
     check_spelling(&(spelling){ .s_scale = DIV, .mask = bits & 1, .cast = bits & 2, .guard = bits & 4 });
 }
 
+// Exports with the Attention op repeat k and v in front of it; the op can group by itself.
+Test(recover, repeated_heads_in_front_of_attention) {
+  const char *source =
+      "graph \"g\" (q: f16[1,4,5,64], k: f16[1,2,5,64], v: f16[1,2,5,64]) {\n"
+      "  a: s64[1] = const[value={2}]\n  e: s64[5] = const[value={1, 2, 2, 5, 64}]\n"
+      "  s: s64[4] = const[value={1, 4, 5, 64}]\n  k1: f16[1,2,1,5,64] = unsqueeze(k, a)\n"
+      "  k2: f16[1,2,2,5,64] = expand(k1, e)\n  k3: f16[1,4,5,64] = reshape(k2, s)\n"
+      "  v1: f16[1,2,1,5,64] = unsqueeze(v, a)\n  v2: f16[1,2,2,5,64] = expand(v1, e)\n"
+      "  v3: f16[1,4,5,64] = reshape(v2, s)\n  o: f16[1,4,5,64] = attention(q, k3, v3)\n  return o\n}\n";
+  expect_text(NULL, source,
+              "graph \"g\" (q: f16[1,4,5,64], k: f16[1,2,5,64], v: f16[1,2,5,64]) {\n"
+              "  o: f16[1,4,5,64] = attention(q, k, v)\n  return o\n}\n");
+}
+
 // --- masks that choose -------------------------------------------------------------------------------------
 
 // Both orders of the choice become a mask that is added; in f64 the result is the same.
