@@ -32,6 +32,10 @@ static qn_status truncated(scanner *s) {
 static qn_status read_varint(scanner *s, uint64_t *out_value) {
   size_t end = s->stack[s->depth].end;
   uint64_t value = 0;
+  if (s->at < end && s->data[s->at] < 0x80) { // nearly every tag and length
+    *out_value = s->data[s->at++];
+    return QN_OK;
+  }
   for (unsigned shift = 0; shift < 70; shift += 7) {
     if (s->at == end) return truncated(s);
     uint8_t byte = s->data[s->at++];

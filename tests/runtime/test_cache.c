@@ -4,8 +4,11 @@
 
 #include <criterion/criterion.h>
 #include <fcntl.h>
+#include <spawn.h>
 #include <sys/wait.h>
 #include <time.h>
+
+extern char **environ;
 
 static qn_context *context;
 static scratch folder;
@@ -268,37 +271,13 @@ Test(cache, eviction_clears_what_dead_writers_left_and_nothing_else) {
   qn_cache_close(&cache);
 }
 
-// Eight processes write, read and damage the same few entries. Whoever reads an entry reads a whole one.
-static int hammer(int seed) {
-  qn_context *own;
-  qn_cache cache;
-  if (qn_context_create(NULL, &own) != QN_OK || qn_cache_open(own, folder.path, 6000, &cache) != QN_OK)
-    return 1;
-  int hits = 0;
-  for (int i = 0; i < 400; i++) {
-    char key[16], text[900];
-    int entry = (i * 7 + seed) % 8;
-    snprintf(key, sizeof(key), "k%d", entry);
-    memset(text, 'a' + entry, sizeof(text));
-    qn_buf out = QN_BUF(own);
-    if ((i + seed) % 3 == 0)
-      qn_cache_put(&cache, key_of(key), text, sizeof(text));
-    else if (qn_cache_get(&cache, key_of(key), &out)) {
-      hits++;
-      if (out.length != sizeof(text) || memcmp(out.text, text, sizeof(text)) != 0) return 2;
-    }
-    qn_buf_free(&out);
-  }
-  qn_cache_close(&cache);
-  qn_context_destroy(own);
-  return hits > 0 ? 0 : 3;
-}
-
-Test(cache, processes_share_it) {
+// Eight processes write, read and damage the same few entries (cache_hammer.c).
+Test(cache, processes_share_it, .timeout = 60) {
   pid_t children[8];
   for (int i = 0; i < 8; i++) {
-    children[i] = fork();
-    if (children[i] == 0) _exit(hammer(i));
+    char seed[2] = { (char)('0' + i), 0 };
+    char *args[] = { (char[]){ FAKE_DIR "/cache_hammer" }, folder.path, seed, NULL };
+    cr_assert_eq(posix_spawn(&children[i], args[0], NULL, NULL, args, environ), 0);
   }
   for (int i = 0; i < 8; i++) {
     int status;
