@@ -108,6 +108,19 @@ static bool encode_e8m0(double value, uint64_t *out_bits) {
   return true;
 }
 
+bool qn_element_read(qn_dtype dtype, const void *data, uint64_t index, double *out_value) {
+  uint64_t bits = qn_element_load(dtype, data, index);
+  if (qn_dtype_is_float(dtype)) {
+    *out_value = qn_element_decode(dtype, bits);
+    return true;
+  }
+  uint32_t unused = 64 - qn_dtype_bits(dtype); // high bits, which a sign fills
+  if (unused == 64) return false;
+  bool is_signed = dtype == QN_S4 || dtype == QN_S8 || dtype == QN_S16 || dtype == QN_S32 || dtype == QN_S64;
+  *out_value = is_signed ? (double)((int64_t)(bits << unused) >> unused) : (double)bits;
+  return *out_value >= -0x1p53 && *out_value <= 0x1p53;
+}
+
 bool qn_element_encode(qn_dtype dtype, double value, uint64_t *out_bits) {
   if (dtype == QN_E8M0) return encode_e8m0(value, out_bits);
   const struct float_format *f = &formats[dtype];

@@ -12,6 +12,9 @@ void qn_element_store(qn_dtype dtype, void *data, uint64_t index, uint64_t bits)
 
 // The value of the bits of a FLOAT type; exact.
 double qn_element_decode(qn_dtype dtype, uint64_t bits);
+// The value of element `index` of a dense array, of any type but STRING and ANY. False where it is not exact: an
+// integer beyond 2^53.
+bool qn_element_read(qn_dtype dtype, const void *data, uint64_t index, double *out_value);
 // The bits nearest to a value, half to even. False where the type has none: a finite value beyond its largest,
 // an infinity or a NaN that it lacks, and for e8m0 anything but a power of two.
 bool qn_element_encode(qn_dtype dtype, double value, uint64_t *out_bits);

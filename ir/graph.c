@@ -476,32 +476,6 @@ void qn_node_move_before(qn_graph *graph, qn_node node, qn_node before) {
   graph->version++;
 }
 
-qn_status qn_node_copy(qn_graph *graph, qn_node node, qn_node before, qn_node *out_copy) {
-  uint32_t operands = graph->nodes.at[node].operand_count, results = graph->nodes.at[node].result_count;
-  uint32_t attrs = graph->nodes.at[node].attr_count;
-  QN_TRY(reserve_node(graph, operands, results, attrs));
-  qn_node copy = graph->nodes.count++;
-  const qn_node_entry *from = &graph->nodes.at[node];
-  graph->nodes.at[copy] = *from;
-  qn_node_entry *entry = &graph->nodes.at[copy];
-  entry->uses = graph->uses.count;
-  entry->values = graph->values.count;
-  entry->attrs = graph->attrs.count;
-  for (uint32_t i = 0; i < operands; i++)
-    link_use(graph, graph->uses.count++, graph->uses.at[from->uses + i].value, copy);
-  for (uint32_t i = 0; i < results; i++)
-    graph->values.at[graph->values.count++] =
-        (qn_value_entry){ .type = graph->values.at[from->values + i].type, .node = copy };
-  if (attrs)
-    memcpy(&graph->attrs.at[entry->attrs], &graph->attrs.at[from->attrs], attrs * sizeof *graph->attrs.at);
-  graph->attrs.count += attrs;
-  link_node(graph, copy, before);
-  graph->live++;
-  graph->version++;
-  *out_copy = copy;
-  return QN_OK;
-}
-
 void qn_node_set_name(qn_graph *graph, qn_node node, qn_str name) {
   graph->nodes.at[node].name = qn_string_intern(graph, name.text, name.length);
 }
@@ -510,9 +484,6 @@ void qn_node_set_layer(qn_graph *graph, qn_node node, qn_str layer) {
 }
 void qn_node_set_location(qn_graph *graph, qn_node node, qn_str location) {
   graph->nodes.at[node].location = qn_string_intern(graph, location.text, location.length);
-}
-void qn_node_set_id(qn_graph *graph, qn_node node, uint64_t id) {
-  graph->nodes.at[node].id = id;
 }
 void qn_node_set_origin(qn_graph *graph, qn_node node, uint32_t origin) {
   graph->nodes.at[node].origin = origin;

@@ -148,11 +148,8 @@ void qn_node_set_origin(qn_graph *graph, qn_node node, uint32_t origin);
 void qn_node_set_name(qn_graph *graph, qn_node node, qn_str name);
 void qn_node_set_layer(qn_graph *graph, qn_node node, qn_str layer);
 void qn_node_set_location(qn_graph *graph, qn_node node, qn_str location);
-void qn_node_set_id(qn_graph *graph, qn_node node, uint64_t id);
 // The stored attribute at `index` of the op's row, or NULL where the node has the default.
 const qn_node_attr *qn_node_find_attr(const qn_graph *graph, qn_node node, int index);
-// A new node with every operand and attribute of `node` and fresh results of the same types.
-qn_status qn_node_copy(qn_graph *graph, qn_node node, qn_node before, qn_node *out_copy);
 // Whether two nodes have the same op and the same attributes (operands are not compared).
 bool qn_node_same_attrs(const qn_graph *graph, qn_node a, qn_node b);
 // Hash of an elided tensor of an attribute.

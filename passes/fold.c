@@ -23,20 +23,6 @@ static uint64_t count_elements(const qn_tensor *tensor) {
   return count;
 }
 
-static bool decode(qn_dtype dtype, uint64_t bits, double *out) {
-  if (qn_dtype_is_float(dtype)) {
-    *out = qn_element_decode(dtype, bits);
-    return true;
-  }
-  uint32_t width = qn_dtype_bits(dtype);
-  bool is_signed = dtype == QN_S4 || dtype == QN_S8 || dtype == QN_S16 || dtype == QN_S32 || dtype == QN_S64;
-  if (width == 0) return false;
-  int64_t value = (int64_t)(bits << (64 - width));
-  value = is_signed ? value >> (64 - width) : (int64_t)((uint64_t)value >> (64 - width));
-  *out = (double)value;
-  return value >= -(1ll << 53) && value <= 1ll << 53;
-}
-
 static bool encode(qn_dtype dtype, double value, uint64_t *out_bits) {
   if (qn_dtype_is_float(dtype)) return qn_element_encode(dtype, value, out_bits);
   uint32_t width = qn_dtype_bits(dtype);
@@ -48,7 +34,10 @@ static bool encode(qn_dtype dtype, double value, uint64_t *out_bits) {
   int64_t integer = (int64_t)value;
   double back;
   *out_bits = width == 64 ? (uint64_t)integer : (uint64_t)integer & ((1ull << width) - 1);
-  return decode(dtype, *out_bits, &back) && back == trunc(value); // what does not fit is left to the run
+  uint8_t stored[8] = { 0 };
+  qn_element_store(dtype, stored, 0, *out_bits);
+  return qn_element_read(dtype, stored, 0, &back) &&
+         back == trunc(value); // what does not fit is left to the run
 }
 
 static bool read_numbers(const qn_graph *graph, qn_value value, numbers *out) {
@@ -56,7 +45,7 @@ static bool read_numbers(const qn_graph *graph, qn_value value, numbers *out) {
   if (!tensor || !tensor->data || count_elements(tensor) > ELEMENTS_MAX) return false;
   out->count = (uint32_t)count_elements(tensor);
   for (uint32_t i = 0; i < out->count; i++)
-    if (!decode(tensor->dtype, qn_element_load(tensor->dtype, tensor->data, i), &out->at[i])) return false;
+    if (!qn_element_read(tensor->dtype, tensor->data, i, &out->at[i])) return false;
   return true;
 }
 

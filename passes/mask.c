@@ -39,10 +39,8 @@ static qn_type_info type_of(const qn_graph *graph, qn_value value) {
 // --- leaves ------------------------------------------------------------------------------------------------
 
 static double element(const qn_tensor *tensor, uint64_t index) {
-  uint64_t bits = qn_element_load(tensor->dtype, tensor->data, index);
-  if (qn_dtype_is_float(tensor->dtype)) return qn_element_decode(tensor->dtype, bits);
-  uint32_t width = qn_dtype_bits(tensor->dtype);
-  return tensor->dtype == QN_BOOL ? bits != 0 : (double)((int64_t)(bits << (64 - width)) >> (64 - width));
+  double value;
+  return qn_element_read(tensor->dtype, tensor->data, index, &value) ? value : NAN; // NaN equals nothing
 }
 
 // A constant of one number, or a constant that is a choice by diagonal in each of its matrices.
