@@ -18,6 +18,11 @@
   X(uint64_t,   u64,    out,             "")                                            \
   X(uint64_t,   u64,    output_scale,    "address of one element; 0 if unfused")        \
   X(uint64_t,   u64,    mask,            "0 if there is none")                          \
+  X(uint64_t,   u64,    sinks,           "")                                            \
+  X(uint64_t,   u64,    alibi_slopes,    "")                                            \
+  X(uint64_t,   u64,    kv_lengths,      "")                                            \
+  X(uint64_t,   u64,    cu_seqlens_q,    "")                                            \
+  X(uint64_t,   u64,    cu_seqlens_kv,   "")                                            \
   X(int64_t,    i64,    q_batch,         "strides, in elements")                        \
   X(int64_t,    i64,    q_head,          "")                                            \
   X(int64_t,    i64,    q_position,      "")                                            \
@@ -34,8 +39,8 @@
   X(int64_t,    i64,    mask_head,       "")                                            \
   X(int64_t,    i64,    mask_q,          "")                                            \
   X(int64_t,    i64,    mask_kv,         "")                                            \
-  X(uint32_t,   u32,    q_len,           "positions of q")                              \
-  X(uint32_t,   u32,    kv_len,          "positions of k and v")
+  X(uint32_t,   u32,    q_len,           "positions of q, of the longest sequence")      \
+  X(uint32_t,   u32,    kv_len,          "the same of k and v")
 // clang-format on
 
 typedef struct qn_launch_params {
@@ -43,9 +48,9 @@ typedef struct qn_launch_params {
   QN_LAUNCH_PARAM_MAP(X)
 #undef X
 } qn_launch_params;
-_Static_assert(sizeof(qn_launch_params) == 22 * 8 + 2 * 4, "the device's struct has no padding");
+_Static_assert(sizeof(qn_launch_params) == 27 * 8 + 2 * 4, "the device's struct has no padding");
 
-// One launch. The grid and the block have one dimension.
+// The launch of an attention kernel. The grid and the block have one dimension.
 typedef struct qn_launch {
   uint32_t grid;         // blocks in x; 0: there is nothing to do, do not launch
   uint32_t block;        // threads in x

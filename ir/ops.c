@@ -5,17 +5,25 @@
 
 // clang-format off
 
-// M(f, a, b, ...) is f(a) f(b) ..., for up to eight.
-#define M1(f, a)      f(a)
-#define M2(f, a, ...) f(a) M1(f, __VA_ARGS__)
-#define M3(f, a, ...) f(a) M2(f, __VA_ARGS__)
-#define M4(f, a, ...) f(a) M3(f, __VA_ARGS__)
-#define M5(f, a, ...) f(a) M4(f, __VA_ARGS__)
-#define M6(f, a, ...) f(a) M5(f, __VA_ARGS__)
-#define M7(f, a, ...) f(a) M6(f, __VA_ARGS__)
-#define M8(f, a, ...) f(a) M7(f, __VA_ARGS__)
-#define MN(a, b, c, d, e, g, h, i, n, ...) n
-#define M(f, ...) MN(__VA_ARGS__, M8, M7, M6, M5, M4, M3, M2, M1, )(f, __VA_ARGS__)
+// M(f, a, b, ...) is f(a) f(b) ..., for up to sixteen.
+#define M1(f, a)       f(a)
+#define M2(f, a, ...)  f(a) M1(f, __VA_ARGS__)
+#define M3(f, a, ...)  f(a) M2(f, __VA_ARGS__)
+#define M4(f, a, ...)  f(a) M3(f, __VA_ARGS__)
+#define M5(f, a, ...)  f(a) M4(f, __VA_ARGS__)
+#define M6(f, a, ...)  f(a) M5(f, __VA_ARGS__)
+#define M7(f, a, ...)  f(a) M6(f, __VA_ARGS__)
+#define M8(f, a, ...)  f(a) M7(f, __VA_ARGS__)
+#define M9(f, a, ...)  f(a) M8(f, __VA_ARGS__)
+#define M10(f, a, ...) f(a) M9(f, __VA_ARGS__)
+#define M11(f, a, ...) f(a) M10(f, __VA_ARGS__)
+#define M12(f, a, ...) f(a) M11(f, __VA_ARGS__)
+#define M13(f, a, ...) f(a) M12(f, __VA_ARGS__)
+#define M14(f, a, ...) f(a) M13(f, __VA_ARGS__)
+#define M15(f, a, ...) f(a) M14(f, __VA_ARGS__)
+#define M16(f, a, ...) f(a) M15(f, __VA_ARGS__)
+#define MN(a, b, c, d, e, g, h, i, j, k, l, m, o, p, q, r, n, ...) n
+#define M(f, ...) MN(__VA_ARGS__, M16, M15, M14, M13, M12, M11, M10, M9, M8, M7, M6, M5, M4, M3, M2, M1, )(f, __VA_ARGS__)
 
 #define MARK(text)       (text)[sizeof(text) - 2]
 #define ONE(text)        +1

@@ -23,6 +23,11 @@ enum {
   INTERFACE = 12000 // CUDA 12.0
 };
 
+// The words of cuLaunchKernel's list `extra`.
+#define PARAM_END            ((void *)0)
+#define PARAM_BUFFER_POINTER ((void *)1)
+#define PARAM_BUFFER_SIZE    ((void *)2)
+
 typedef struct driver {
   void *handle;
 #define SYMBOL(name, arguments) int(*name) arguments;
@@ -203,15 +208,18 @@ static qn_status cuda_load(qn_device *base, const qn_kernel_info *kernel, qn_loa
   return status;
 }
 
-static qn_status cuda_launch(const qn_loaded_kernel *loaded, const qn_launch *launch, void *stream) {
+static qn_status cuda_launch(const qn_loaded_kernel *loaded, const qn_grid *grid, void *stream) {
   cuda_device *device = cuda_of(loaded->device);
-  qn_launch_params params = launch->params; // the driver takes a copy; its interface is not const
-  void *pointers[] = { &params };
+  const uint32_t *blocks = grid->blocks, *threads = grid->threads;
+  size_t bytes = grid->params_bytes;
+  // The driver takes a copy; its interface is not const.
+  void *extra[] = { PARAM_BUFFER_POINTER, (void *)(uintptr_t)grid->params, PARAM_BUFFER_SIZE, &bytes,
+                    PARAM_END };
   QN_TRY(enter(device));
   // A CUkernel is accepted where a CUfunction is: the driver finds the function for the current context.
   return leave(device, "cuLaunchKernel",
-               device->driver.LaunchKernel(loaded->entry, launch->grid, 1, 1, launch->block, 1, 1,
-                                           launch->shared_bytes, stream, pointers, NULL));
+               device->driver.LaunchKernel(loaded->entry, blocks[0], blocks[1], blocks[2], threads[0],
+                                           threads[1], threads[2], grid->shared_bytes, stream, NULL, extra));
 }
 
 // --- the device --------------------------------------------------------------------------------------------

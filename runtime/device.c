@@ -78,3 +78,14 @@ void qn_loaded_kernel_destroy(qn_loaded_kernel *loaded) {
   device->ops->unload(loaded);
   qn_free(device->context, loaded, sizeof(*loaded));
 }
+
+qn_status qn_device_get_counters(const qn_device *device, qn_counters *out_counters) {
+  if (!device->ops->get_counters)
+    return qn_fail(device->context, QN_UNSUPPORTED, device->name, "the device does not count what it executes");
+  *out_counters = *device->ops->get_counters((qn_device *)device);
+  return QN_OK;
+}
+
+void qn_device_reset_counters(qn_device *device) {
+  if (device->ops->get_counters) *device->ops->get_counters(device) = (qn_counters){ 0 };
+}

@@ -7,6 +7,14 @@
 #include <pthread.h>
 #include <quench/runtime.h>
 
+// A launch of any kernel. Blocks of a cluster, where there are clusters, are the kernel's own directive.
+typedef struct qn_grid {
+  uint32_t blocks[3], threads[3];
+  uint32_t shared_bytes; // dynamic shared memory of a block, at most what the kernel was loaded with
+  const void *params; // the kernel's whole parameter space, `params_bytes` long; read before the call returns
+  size_t params_bytes;
+} qn_grid;
+
 // Failures are told in the device's context, QN_UNAVAILABLE with the driver's words where it is the driver's.
 typedef struct qn_device_ops {
   void (*destroy)(qn_device *device); // frees the object
@@ -18,8 +26,9 @@ typedef struct qn_device_ops {
   // Makes a kernel ready to launch, with the dynamic shared memory that it asks for.
   qn_status (*load)(qn_device *device, const qn_kernel_info *kernel, qn_loaded_kernel *loaded);
   void (*unload)(qn_loaded_kernel *loaded);
-  // `launch->grid` is not 0. Asynchronous on `stream`.
-  qn_status (*launch)(const qn_loaded_kernel *loaded, const qn_launch *launch, void *stream);
+  // No axis of the grid is 0. Asynchronous on `stream` where the device has streams.
+  qn_status (*launch)(const qn_loaded_kernel *loaded, const qn_grid *grid, void *stream);
+  qn_counters *(*get_counters)(qn_device *device); // the device's own; NULL: the device does not count
 } qn_device_ops;
 
 // The first member of every device.

@@ -21,7 +21,13 @@ void qn_attention_args_set_dense(const qn_kernel_spec *spec, qn_layout q_layout,
 static qn_status launch(const qn_loaded_kernel *loaded, const qn_attention_args *args, void *stream) {
   qn_launch launch;
   QN_TRY(qn_launch_prepare(loaded->device->context, &loaded->spec, args, &launch));
-  return launch.grid ? loaded->device->ops->launch(loaded, &launch, stream) : QN_OK;
+  if (launch.grid == 0) return QN_OK;
+  const qn_grid grid = { .blocks = { launch.grid, 1, 1 },
+                         .threads = { launch.block, 1, 1 },
+                         .shared_bytes = launch.shared_bytes,
+                         .params = &launch.params,
+                         .params_bytes = sizeof(launch.params) };
+  return loaded->device->ops->launch(loaded, &grid, stream);
 }
 
 qn_status qn_launch_attention(const qn_loaded_kernel *loaded, const qn_attention_args *args, void *stream) {

@@ -43,7 +43,7 @@ enum {
   QN_FACT_LEAF = 1 << 5
 };
 
-enum { QN_OP_OPERANDS_MAX = 9, QN_OP_RESULTS_MAX = 5, QN_OP_ATTRS_MAX = 20 };
+enum { QN_OP_OPERANDS_MAX = 17, QN_OP_RESULTS_MAX = 5, QN_OP_ATTRS_MAX = 20 };
 
 typedef struct qn_attr_info {
   const char *name; // NULL ends the list

@@ -34,8 +34,9 @@ QN_API qn_target qn_target_find(const char *name);
 
 // The choices of the enum attributes of the same name in ops.def, in the same order.
 typedef enum qn_causal { QN_CAUSAL_NONE, QN_CAUSAL_TOP_LEFT, QN_CAUSAL_BOTTOM_RIGHT } qn_causal;
-// bhsd [B,H,S,D], bshd [B,S,H,D], bsm [B,S,H*D], tm [B*S,H*D].
-typedef enum qn_layout { QN_LAYOUT_BHSD, QN_LAYOUT_BSHD, QN_LAYOUT_BSM, QN_LAYOUT_TM } qn_layout;
+// bhsd [B,H,S,D], bshd [B,S,H,D], bsm [B,S,H*D], tm [T,H*D], thd [T,H,D]. T is B*S, or the tokens of all
+// sequences where cumulative lengths tell them apart.
+typedef enum qn_layout { QN_LAYOUT_BHSD, QN_LAYOUT_BSHD, QN_LAYOUT_BSM, QN_LAYOUT_TM, QN_LAYOUT_THD } qn_layout;
 typedef enum qn_mask_kind { QN_MASK_NONE, QN_MASK_ADDITIVE, QN_MASK_BOOLEAN } qn_mask_kind;
 typedef enum qn_numerics { QN_EXACT, QN_DIRECT } qn_numerics;
 // How f32 operands are multiplied: three TF32 products (f32 accuracy) or one.
@@ -59,7 +60,13 @@ typedef struct qn_kernel_spec {
   int32_t window_left, window_right; // -1: none
   float scale;                       // of q k^T; 0: 1 / sqrt(head_dim)
   float softcap;                     // 0: none
-  qn_scheme output;                  // family `none`: unfused
+  qn_dtype sinks_dtype;   // of one logit a head that takes part in the sum alone: dtype or F32; ANY: none
+  bool alibi;             // a slope a head, in F32, read from memory
+  bool kv_lengths;        // the keys of each sequence are counted in memory
+  bool varlen;            // sequences lie end to end; cumulative lengths of q and kv are in memory
+  qn_dtype lengths_dtype; // of kv_lengths and cumulative lengths: S32 or S64
+  bool pack_heads;        // the query heads of a kv head share a tile: for few queries
+  qn_scheme output;       // family `none`: unfused
   qn_numerics numerics;
   qn_f32_mode f32_mode;
   uint32_t tile_q, tile_kv, warps, stages; // 0: chosen

@@ -76,6 +76,20 @@ typedef uint64_t qn_device_ptr;
 
 // The CUDA device `ordinal`, in its primary context. Errors: QN_UNAVAILABLE with what is missing.
 QN_API qn_status qn_device_create_cuda(qn_context *context, int ordinal, qn_device **out_device);
+
+typedef struct qn_emulator_params {
+  qn_target target;           // whose limits hold, and what qn_device_get_target answers
+  uint32_t threads;           // of the host, each runs whole blocks; 0: one a processor
+  uint64_t instruction_limit; // lane instructions of one block; beyond it a launch fails. 0: 2^36
+  bool lenient;               // leave out the checks that hardware does not make: poison, races, early reads
+} qn_emulator_params;
+#define qn_emulator_params(...) (&(const qn_emulator_params){ __VA_ARGS__ })
+
+// A device that executes PTX on the CPU: docs/emulator.md. Launches are synchronous. What a kernel does wrong
+// is told by qn_launch_attention: QN_BUG, the place "kernel 'x', block 3, warp 1, lane 5, PTX line 812, source
+// line 45".
+QN_API qn_status qn_device_create_emulator(qn_context *context, const qn_emulator_params *params,
+                                           qn_device **out_device);
 QN_API void qn_device_destroy(qn_device *device);
 // "cuda: NVIDIA H200, driver 13.0"
 QN_API const char *qn_device_get_name(const qn_device *device);
@@ -93,6 +107,8 @@ QN_API void qn_loaded_kernel_destroy(qn_loaded_kernel *loaded);
 
 // The arguments of one attention launch. Pointers are device pointers; strides are in elements, for the axes
 // batch, head, position; the last axis (head_dim) is dense. q, k, v rows must be 16-byte aligned.
+// Variable length: q_len and kv_len are those of the longest sequence, the batch strides are not used, and
+// sequence b has the positions cu_seqlens_q[b] .. cu_seqlens_q[b + 1] - 1 of q and out, and so of k and v.
 typedef struct qn_strides {
   int64_t batch, head, position;
 } qn_strides;
@@ -105,6 +121,10 @@ typedef struct qn_attention_args {
   qn_device_ptr output_scale; // one element of spec.output.scale_dtype, read by the kernel; 0 if unfused
   qn_device_ptr mask;         // spec.mask_dtype, or a byte for each position of a boolean one; 0 if none
   int64_t mask_batch_stride, mask_head_stride, mask_q_stride, mask_kv_stride; // 0 broadcasts; kv_len columns
+  qn_device_ptr sinks;                       // [heads] of spec.sinks_dtype; 0 if none
+  qn_device_ptr alibi_slopes;                // f32 [heads]; 0 if none
+  qn_device_ptr kv_lengths;                  // [batch] of spec.lengths_dtype; 0 if none
+  qn_device_ptr cu_seqlens_q, cu_seqlens_kv; // [batch + 1] of spec.lengths_dtype, from 0 up; 0 unless varlen
 } qn_attention_args;
 
 // Fills the strides for dense tensors in the spec's layouts.
@@ -115,6 +135,49 @@ QN_API void qn_attention_args_set_dense(const qn_kernel_spec *spec, qn_layout q_
 // Errors: QN_INVALID for arguments that the spec forbids, QN_UNAVAILABLE with the driver's words.
 QN_API qn_status qn_launch_attention(const qn_loaded_kernel *loaded, const qn_attention_args *args,
                                      void *stream);
+
+// --- counters --------------------------------------------------------------------------------------------
+
+// What an emulator counts, over all launches since its creation or the last reset. The numbers depend on the
+// kernel and its arguments alone, not on the machine. Instructions are counted a warp, once for all its lanes.
+// clang-format off
+//   name               doc
+#define QN_COUNTER_MAP(X)                                                             \
+  X(blocks,             "blocks")                                                     \
+  X(instructions,       "warp instructions")                                          \
+  X(lane_instructions,  "lane instructions: those of lanes that were active")         \
+  X(integer,            "warp instructions on integers and predicates")               \
+  X(floating,           "warp instructions on f16, bf16, f32, f64")                   \
+  X(conversions,        "warp instructions that convert types")                       \
+  X(special,            "warp instructions ex2, lg2, rcp, rsqrt, sqrt, sin, cos, tanh") \
+  X(moves,              "warp instructions that move, select and shuffle")            \
+  X(control,            "branches, calls, returns")                                   \
+  X(divergent_branches, "branches that parted a warp")                                \
+  X(matrix,             "mma instructions")                                           \
+  X(matrix_loads,       "ldmatrix, stmatrix, movmatrix")                              \
+  X(multiply_adds,      "multiply-adds of mma instructions")                          \
+  X(barriers,           "warps arriving at a barrier")                                \
+  X(async_copies,       "asynchronous copies, a lane each")                           \
+  X(atomics,            "atomic operations, a lane each")                             \
+  X(global_loads,       "warp instructions that read global memory")                  \
+  X(global_stores,      "warp instructions that write global memory")                 \
+  X(global_read_bytes,  "bytes read from global memory, asynchronous copies included") \
+  X(global_written_bytes, "bytes written to global memory")                           \
+  X(global_sectors,     "32-byte sectors that global accesses touched")               \
+  X(shared_read_bytes,  "bytes read from shared memory")                              \
+  X(shared_written_bytes, "bytes written to shared memory, asynchronous copies included") \
+  X(bank_conflicts,     "extra passes over shared memory because lanes met in a bank")
+// clang-format on
+
+typedef struct qn_counters {
+#define X(name, doc) uint64_t name;
+  QN_COUNTER_MAP(X)
+#undef X
+} qn_counters;
+
+// Errors: QN_UNSUPPORTED for a device that does not count.
+QN_API qn_status qn_device_get_counters(const qn_device *device, qn_counters *out_counters);
+QN_API void qn_device_reset_counters(qn_device *device);
 
 #ifdef __cplusplus
 }

@@ -185,14 +185,16 @@ static int launch_kernel(void *kernel, unsigned grid_x, unsigned grid_y, unsigne
                          unsigned block_y, unsigned block_z, unsigned shared_bytes, void *stream, void **params,
                          void **extra) {
   CALL_INSIDE("cuLaunchKernel");
-  if (kernel != state.entry || extra) return 1;
+  // The words of the driver's list: 1 the parameters' address, 2 the address of their size, 0 the end.
+  if (kernel != state.entry || params || !extra || extra[0] != (void *)1 || extra[2] != (void *)2 || extra[4]) return 1;
+  if (*(const size_t *)extra[3] != sizeof(state.launch.params)) return 1;
   state.launch.count++;
   const unsigned grid[] = { grid_x, grid_y, grid_z }, block[] = { block_x, block_y, block_z };
   memcpy(state.launch.grid, grid, sizeof(grid));
   memcpy(state.launch.block, block, sizeof(block));
   state.launch.shared_bytes = shared_bytes;
   state.launch.stream = stream;
-  memcpy(&state.launch.params, params[0], sizeof(state.launch.params));
+  memcpy(&state.launch.params, extra[1], sizeof(state.launch.params));
   return 0;
 }
 
