@@ -216,12 +216,12 @@ static const qn_rule rules[] = {
     .sample = SAMPLE("hide: bool[2,1,5,7]; fill: f32[] = -1e30", "hide: bool[4]; fill: f32[] = -1e30") },
   { .name = "absorb_repeat",
     .doc = "Attention over k and v whose heads are repeated reads each head once: grouped queries.",
-    .match = "kr = repeat(k)[axis=1, count=g]                                                                            \n"
-             "vr = repeat(v)[axis=1, count=g]                                                                            \n"
-             "o  = attention(q, kr, vr, mask?, past_key?, past_value?, kv_lengths?)[k_layout=bhsd, v_layout=bhsd, ..]    \n"
+    .match = "kr = repeat(k)[axis=1, count=g]                                                                 \n"
+             "vr = repeat(v)[axis=1, count=g]                                                                 \n"
+             "o  = attention(q, kr, vr, mask?, past_key?, past_value?, ...)[k_layout=bhsd, v_layout=bhsd, ..] \n"
              "=> o",
     .where = { { "is_absent", "past_key" }, { "is_absent", "past_value" } },
-    .build = "o = attention(q, k, v, mask, past_key, past_value, kv_lengths)[o..]",
+    .build = "o = attention(q, k, v, mask, past_key, past_value, o..)[o..]",
     .sample = "q: f16[1,4,5,16]; k, v: f16[1,2,5,16]; mask: f16[5,5]; g = 2" },
 };
 // clang-format on

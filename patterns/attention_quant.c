@@ -112,25 +112,25 @@ static const qn_predicate predicates[] = {
 static const qn_rule rules[] = {
   { .name = "attention_fp8_static",
     .doc = "Attention whose output is quantized to FP8 with one static scale.",
-    .match = "o = attention(q, k, v, mask?, past_key?, past_value?, kv_lengths?)[..] \n"
-             "c = cast(o)[to=_]?                                                     \n"
-             "y = quantize(c, s, zero?)[scheme=sc:fp8_static]                        \n"
+    .match = "o = attention(q, k, v, mask?, ...)[output=none, ..] \n"
+             "c = cast(o)[to=_]?                                  \n"
+             "y = quantize(c, s, zero?)[scheme=sc:fp8_static]     \n"
              "=> y",
     .where = { { "saturates", "sc" },
                { "no_zero_point", "zero" },
                { "widens", "o", "c" },
                { "scale_fits", "s", "c", "sc" },
                { "target_fuses", "o", "sc" } },
-    .build = "y = attention(q, k, v, mask, past_key, past_value, kv_lengths, s)"
+    .build = "y = attention(q, k, v, mask, o.., output_scale=s)"
              "[o.., output=sc, out_type=@dtype_of(o)]",
     .sample = "q: bf16[1,4,5,16]; k, v: bf16[1,2,5,16]; s: f32[] = 0.37; mask: bf16[5,5]; to = f32",
     .gain = 20 },
   { .name = "attention_static",
     .doc =
         "Attention whose output is quantized with static scales under any other scheme that the target knows.",
-    .match = "o = attention(q, k, v, mask?, past_key?, past_value?, kv_lengths?)[..] \n"
-             "c = cast(o)[to=_]?                                                     \n"
-             "y = quantize(c, s?, zero?)[scheme=sc]                                  \n"
+    .match = "o = attention(q, k, v, mask?, ...)[output=none, ..] \n"
+             "c = cast(o)[to=_]?                                  \n"
+             "y = quantize(c, s?, zero?)[scheme=sc]               \n"
              "=> y",
     .where = { { "is_static", "sc" },
                { "saturates", "sc" },
@@ -138,7 +138,7 @@ static const qn_rule rules[] = {
                { "target_fuses", "o", "sc" },
                { "no_zero_point", "zero" },
                { "widens", "o", "c" } },
-    .build = "y = attention(q, k, v, mask, past_key, past_value, kv_lengths, s)"
+    .build = "y = attention(q, k, v, mask, o.., output_scale=s)"
              "[o.., output=sc, out_type=@dtype_of(o)]",
     .sample =
         "q: bf16[1,4,5,16]; k, v: bf16[1,4,5,16]; s: f32[] = 0.02; sc = int8_static; mask: bf16[5,5]; to = f32",

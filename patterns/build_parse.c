@@ -66,18 +66,31 @@ static qn_status read_call(qn_rule_reader *reader, uint16_t *out_call) {
   return QN_OK;
 }
 
-// `x..`: the statement whose attributes are copied.
-static qn_status read_copy(qn_rule_reader *reader, const qn_token *token, qn_build_node *node) {
+// Whether the token after the name at the lexer is of a kind.
+static bool is_followed_by(const qn_lexer *lexer, int kind) {
+  qn_lexer ahead = *lexer;
+  qn_lexer_next(&ahead);
+  return lexer->token.kind == QN_TOKEN_NAME && ahead.token.kind == kind;
+}
+
+// `x..`: a statement of the match side.
+static qn_status read_stmt_name(qn_rule_reader *reader, uint16_t *out_stmt) {
   qn_lexer *lexer = &reader->lexer;
+  qn_token token = lexer->token;
   const char *name;
   QN_TRY(qn_reader_name(reader, "a statement", &name));
   QN_TRY(qn_lexer_expect(lexer, QN_TOKEN_DOTS2));
   uint16_t slot = qn_reader_find_slot(reader, name);
   if (slot == QN_NO_INDEX || reader->slots[slot].stmt == QN_NO_INDEX)
-    return qn_lexer_fail(lexer, token, "no statement of the match side is called '%s'", name);
-  if (node->copy != QN_NO_INDEX) return qn_lexer_fail(lexer, token, "attributes are copied twice");
-  node->copy = reader->slots[slot].stmt;
+    return qn_lexer_fail(lexer, &token, "no statement of the match side is called '%s'", name);
+  *out_stmt = reader->slots[slot].stmt;
   return QN_OK;
+}
+
+// The statement whose attributes are copied.
+static qn_status read_copy(qn_rule_reader *reader, const qn_token *token, qn_build_node *node) {
+  if (node->copy != QN_NO_INDEX) return qn_lexer_fail(&reader->lexer, token, "attributes are copied twice");
+  return read_stmt_name(reader, &node->copy);
 }
 
 // key "=" ( literal | name | "@" function )
@@ -123,9 +136,7 @@ static qn_status read_attrs(qn_rule_reader *reader, qn_build_node *node) {
     qn_token token = lexer->token;
     if (token.kind != QN_TOKEN_NAME)
       return qn_lexer_fail_expected(lexer, "the name of an attribute, or of a statement");
-    qn_lexer ahead = *lexer;
-    qn_lexer_next(&ahead);
-    if (ahead.token.kind == QN_TOKEN_DOTS2)
+    if (is_followed_by(lexer, QN_TOKEN_DOTS2))
       QN_TRY(read_copy(reader, &token, node));
     else
       QN_TRY(read_attr(reader, &token, node));
@@ -135,7 +146,68 @@ static qn_status read_attrs(qn_rule_reader *reader, qn_build_node *node) {
 
 // --- expressions -----------------------------------------------------------------------------------------
 
-// op "(" [ operand { "," operand } ] ")" [ attrs ]
+// `x..` among operands: what the node of statement x has from this position on.
+static qn_status read_rest(qn_rule_reader *reader, qn_build_ref *operands, uint16_t *count) {
+  qn_lexer *lexer = &reader->lexer;
+  qn_token token = lexer->token;
+  uint16_t stmt;
+  QN_TRY(read_stmt_name(reader, &stmt));
+  const qn_term *term = &reader->terms[reader->stmts[stmt].term];
+  const qn_op_info *info = term->kind == QN_TERM_OP && term->op_count == 1
+                               ? qn_op_get_info((qn_op)reader->ops[term->op_first])
+                               : NULL;
+  if (!info || info->operands_repeat)
+    return qn_lexer_fail(lexer, &token,
+                         "operands are taken from a statement of one operation that names them all");
+  for (; *count < info->operand_count; (*count)++)
+    operands[*count] = (qn_build_ref){ QN_SOURCE_OPERAND, stmt, *count };
+  return QN_OK;
+}
+
+// operand "=" make: at the place that the op table has for the name; those between are absent.
+static qn_status read_named(qn_rule_reader *reader, const qn_op_info *info, qn_build_ref *operands,
+                            uint16_t *count) {
+  qn_lexer *lexer = &reader->lexer;
+  qn_token token = lexer->token;
+  uint32_t place = 0;
+  for (; place < info->operand_count; place++) {
+    size_t length = strcspn(info->operands[place], "?*");
+    if (length == token.length && !memcmp(info->operands[place], token.text, length)) break;
+  }
+  if (place == info->operand_count)
+    return qn_lexer_fail(lexer, &token, "'%s' has no operand '%.*s'", info->name, (int)QN_MIN(token.length, 64),
+                         token.text);
+  qn_lexer_next(lexer);
+  QN_TRY(qn_lexer_expect(lexer, '='));
+  while (*count <= place) operands[(*count)++] = (qn_build_ref){ .source = QN_SOURCE_ABSENT };
+  return read_expr(reader, 1, &operands[place]);
+}
+
+// [ operand { "," operand } ]; those without a name come first.
+static qn_status read_operands(qn_rule_reader *reader, const qn_op_info *info, qn_build_ref *operands,
+                               uint16_t *out_count) {
+  qn_lexer *lexer = &reader->lexer;
+  bool by_name = false;
+  *out_count = 0;
+  while (lexer->token.kind != ')') {
+    bool rest = is_followed_by(lexer, QN_TOKEN_DOTS2), named = is_followed_by(lexer, '=');
+    if (by_name && !named) return qn_lexer_fail_expected(lexer, "the name of an operand and '='");
+    by_name = rest || named;
+    if (*out_count == OPERANDS_MAX)
+      return qn_lexer_fail_limit(lexer, &lexer->token, "an operation of a rule has at most %d operands",
+                                 OPERANDS_MAX);
+    if (rest)
+      QN_TRY(read_rest(reader, operands, out_count));
+    else if (named)
+      QN_TRY(read_named(reader, info, operands, out_count));
+    else
+      QN_TRY(read_expr(reader, 1, &operands[(*out_count)++]));
+    if (lexer->token.kind != ')') QN_TRY(qn_lexer_expect(lexer, ','));
+  }
+  return QN_OK;
+}
+
+// op "(" [ operands ] ")" [ attrs ]
 static qn_status read_op(qn_rule_reader *reader, uint16_t result_count, qn_build_ref *out_ref) {
   qn_lexer *lexer = &reader->lexer;
   qn_program *program = reader->program;
@@ -154,13 +226,7 @@ static qn_status read_op(qn_rule_reader *reader, uint16_t result_count, qn_build
   qn_lexer_next(lexer);
   QN_TRY(qn_lexer_expect(lexer, '('));
   qn_build_ref operands[OPERANDS_MAX];
-  while (lexer->token.kind != ')') {
-    if (node.count == OPERANDS_MAX)
-      return qn_lexer_fail_limit(lexer, &lexer->token, "an operation of a rule has at most %d operands",
-                                 OPERANDS_MAX);
-    QN_TRY(read_expr(reader, 1, &operands[node.count++]));
-    if (lexer->token.kind != ')') QN_TRY(qn_lexer_expect(lexer, ','));
-  }
+  QN_TRY(read_operands(reader, info, operands, &node.count));
   qn_lexer_next(lexer);
   if (node.count < info->operand_min || (node.count > info->operand_count && !info->operands_repeat))
     return qn_lexer_fail(lexer, &token, "'%s' has %u to %u operands, not %u", info->name, info->operand_min,

@@ -141,30 +141,29 @@ static const qn_function functions[] = { { "merged_layout", merged_layout }, { 0
 static const qn_rule rules[] = {
   { .name = "absorb_transpose",
     .doc = "Attention that writes [B,S,H,D] instead of a transpose that makes it so.",
-    .match = "o = attention(q, k, v, mask?, past_key?, past_value?, kv_lengths?)[out_layout=bhsd, ..] \n"
-             "y = transpose(o)[perm={0, 2, 1, 3}]                                                     \n"
+    .match = "o = attention(q, k, v, mask?, ...)[out_layout=bhsd, output=none, ..] \n"
+             "y = transpose(o)[perm={0, 2, 1, 3}]                                  \n"
              "=> y",
     .where = { { "leads_to_quantize", "y" } },
-    .build = "y = attention(q, k, v, mask, past_key, past_value, kv_lengths)[o.., out_layout=bshd]",
+    .build = "y = attention(q, k, v, mask, o..)[o.., out_layout=bshd]",
     .sample = "q: f16[1,4,5,16]; k, v: f16[1,2,5,16]; mask: f16[5,5]; then quantize" },
   { .name = "absorb_reshape",
     .doc = "Attention that writes [B,S,H*D] or [B*S,H*D] instead of a reshape that makes it so.",
-    .match = "o = attention(q, k, v, mask?, past_key?, past_value?, kv_lengths?)[..] \n"
-             "y = reshape(o, shape)[..]                                              \n"
+    .match = "o = attention(q, k, v, mask?, ...)[output=none, ..] \n"
+             "y = reshape(o, shape)[..]                           \n"
              "=> y",
     .where = { { "merges_heads", "o", "y" }, { "leads_to_quantize", "y" } },
-    .build =
-        "y = attention(q, k, v, mask, past_key, past_value, kv_lengths)[o.., out_layout=@merged_layout(o, y)]",
+    .build = "y = attention(q, k, v, mask, o..)[o.., out_layout=@merged_layout(o, y)]",
     .sample =
         "q: f16[1,4,5,16]; k, v: f16[1,2,5,16]; mask: f16[5,5]; o[out_layout=bshd]; shape: s64[3] = {0, 0, 64};"
         "then quantize" },
   { .name = "absorb_cast",
     .doc = "Attention that rounds to f16 or bf16 itself.",
-    .match = "o = attention(q, k, v, mask?, past_key?, past_value?, kv_lengths?)[..] \n"
-             "y = cast(o)[to=t]                                                      \n"
+    .match = "o = attention(q, k, v, mask?, ...)[output=none, ..] \n"
+             "y = cast(o)[to=t]                                   \n"
              "=> y",
     .where = { { "rounds_once", "o", "y" }, { "leads_to_quantize", "y" } },
-    .build = "y = attention(q, k, v, mask, past_key, past_value, kv_lengths)[o.., out_type=t]",
+    .build = "y = attention(q, k, v, mask, o..)[o.., out_type=t]",
     .sample = "q: f32[1,4,5,16]; k, v: f32[1,2,5,16]; mask: f32[5,5]; t = f16; then quantize" },
   { .name = "sink_cast_below_transpose",
     .doc = "A cast after attention moves down, so that the layout is next to attention.",

@@ -116,13 +116,13 @@ typedef struct qn_call {
 
 // --- build side ------------------------------------------------------------------------------------------
 
-typedef enum qn_source { QN_SOURCE_ABSENT, QN_SOURCE_SLOT, QN_SOURCE_BUILT } qn_source;
+typedef enum qn_source { QN_SOURCE_ABSENT, QN_SOURCE_SLOT, QN_SOURCE_BUILT, QN_SOURCE_OPERAND } qn_source;
 
 // Where an operand or an output of the build comes from.
 typedef struct qn_build_ref {
   uint8_t source;  // qn_source
-  uint16_t index;  // SLOT: of the match side; BUILT: build node
-  uint16_t result; // BUILT: which of its results
+  uint16_t index;  // SLOT: of the match side; BUILT: build node; OPERAND: statement of the match side
+  uint16_t result; // BUILT: which of its results; OPERAND: which operand of the statement's node
 } qn_build_ref;
 
 typedef struct qn_build_attr {

@@ -81,6 +81,10 @@ static qn_status eval_attrs(build *b) {
 static qn_value get_ref(const build *b, const qn_build_ref *ref) {
   if (ref->source == QN_SOURCE_ABSENT) return QN_NONE;
   if (ref->source == QN_SOURCE_BUILT) return b->results[ref->index][ref->result];
+  if (ref->source == QN_SOURCE_OPERAND) {
+    qn_node node = b->match->stmt_nodes[ref->index];
+    return node == QN_NONE ? QN_NONE : qn_node_get_operand(b->graph, node, ref->result);
+  }
   qn_value value = b->match->values[ref->index];
   return value == QN_UNBOUND ? QN_NONE : value;
 }

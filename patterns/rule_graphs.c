@@ -82,7 +82,7 @@ static qn_status add_build_node(const qn_program *program, qn_graph *graph, uint
   qn_value operands[QN_KIDS_MAX] = { 0 };
   qn_attr attrs[QN_OP_ATTRS_MAX];
   const char *names[QN_OP_RESULTS_MAX] = { NULL };
-  uint32_t attr_count = 0;
+  uint32_t operand_count = 0, attr_count = 0;
   // A constant that a function computes from the match is as unknown here as a hole.
   if (node->op == QN_OP_const && program->build_attrs[node->attr_first].call != QN_NO_INDEX)
     return qn_graph_add_input(graph, "computed", 0, built[index]);
@@ -90,6 +90,7 @@ static qn_status add_build_node(const qn_program *program, qn_graph *graph, uint
     const qn_build_ref *ref = &program->build_args[node->first + i];
     if (ref->source == QN_SOURCE_BUILT) operands[i] = built[ref->index][ref->result];
     if (ref->source == QN_SOURCE_SLOT) QN_TRY(get_slot(program, graph, ref->index, slots, &operands[i]));
+    if (operands[i] != QN_NONE) operand_count = i + 1u; // what is taken over is unknown here
   }
   for (uint16_t i = 0; i < node->attr_count; i++) { // what is copied or computed depends on the match
     const qn_build_attr *attr = &program->build_attrs[node->attr_first + i];
@@ -105,7 +106,7 @@ static qn_status add_build_node(const qn_program *program, qn_graph *graph, uint
   return qn_graph_add(graph,
                       &(qn_node_params){ .op = node->op,
                                          .operands = operands,
-                                         .operand_count = node->count,
+                                         .operand_count = operand_count,
                                          .attrs = attrs,
                                          .attr_count = attr_count,
                                          .result_count = node->result_count,

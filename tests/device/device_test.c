@@ -1,3 +1,4 @@
+// Makes the PTX of a kernel around its body and runs it on the device that QN_TEST_DEVICE names.
 #include "tests/device/device_test.h"
 
 #include "runtime/device_priv.h"

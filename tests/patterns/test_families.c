@@ -47,6 +47,31 @@ Test(families, attention_transpose_reshape_quantize) {
       "  return y\n}\n");
 }
 
+// The rules name the operands that they read; all others ride along.
+Test(families, operands_that_no_rule_names_ride_along) {
+  expect_text(
+      "graph (q: bf16[2,8,5,64], k: bf16[2,2,9,64], v: bf16[2,2,9,64], m: bool[9], n: s64[2], k0: f32[8], a: "
+      "f32[8], s: f32[]) "
+      "{\n"
+      "  o: bf16[2,8,5,64] = attention(q, k, v, m, _, _, n, _, k0, a)\n"
+      "  t: bf16[2,5,8,64] = transpose(o)[perm={0, 2, 1, 3}]\n"
+      "  y: e4m3[2,5,8,64] = quantize(t, s)[scheme=fp8_static]\n"
+      "  return y\n}\n",
+      "graph (q: bf16[2,8,5,64], k: bf16[2,2,9,64], v: bf16[2,2,9,64], m: bool[9], n: s64[2], k0: f32[8], "
+      "a: f32[8], s: f32[]) {\n"
+      "  y: e4m3[2,5,8,64] = attention(q, k, v, m, _, _, n, s, k0, a)[out_layout=bshd, out_type=bf16, "
+      "output=fp8_static]\n"
+      "  return y\n}\n");
+}
+
+Test(families, what_is_quantized_already_is_left_alone) {
+#define QUANTIZED                                                                                              \
+  HEAD "  o: e4m3[B,8,T,64] = attention(q, k, v, _, _, _, _, s)[output=fp8_static]\n"                          \
+       "  y: e4m3[B,8,T,64] = quantize(o, s)[scheme=fp8_static]\n"                                             \
+       "  return y\n}\n"
+  expect_text(QUANTIZED, QUANTIZED);
+}
+
 Test(families, tokens_first) {
   expect_text(HEAD "  o: bf16[B,T,8,64] = attention(q, k, v)[out_layout=bshd]\n"
                    "  shape: s64[2] = const[value={-1, 512}]\n"

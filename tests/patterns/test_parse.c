@@ -114,10 +114,25 @@ Test(parse, build_sides_that_are_refused) {
     { "y = softmax(x)[axis=1, axis=2]", "rule r:1:24", "'axis' is given twice" },
     { "y = neg(x) z = abs(x)", "rule r:1:12", "expected the end of the line, found 'z'" },
     { "y = neg(2)", "rule r:1:9", "expected an operand, found '2'" },
+    { "y = clip(x, mid=x)", "rule r:1:13", "'clip' has no operand 'mid'" },
+    { "y = clip(x, max=x, x)", "rule r:1:20", "expected the name of an operand and '=', found 'x'" },
+    { "y = clip(x..)", "rule r:1:10", "no statement of the match side is called 'x'" },
+    { "y = clip(x, max=w)", "rule r:1:17", "no value is called 'w'" },
+    { "y = neg(max=x)", "rule r:1:9", "'neg' has no operand 'max'" },
   };
   for (size_t i = 0; i < QN_COUNT(rows); i++)
     expect(&(qn_rule){ .name = "r", .match = "y = softmax(x)[axis=a]\n=> y", .build = rows[i].text },
            QN_INVALID, rows[i].place, rows[i].message);
+}
+
+Test(parse, operands_of_a_statement_that_does_not_name_them_all) {
+  static const char words[] = "operands are taken from a statement of one operation that names them all";
+  expect(&(qn_rule){ .name = "r", .match = "y = concat(x, ...)[..]\n=> y", .build = "y = concat(x, y..)" },
+         QN_INVALID, "rule r:1:15", words);
+  expect(&(qn_rule){ .name = "r", .match = "y = {add|mul}(x, ...)\n=> y", .build = "y = add(x, y..)" },
+         QN_INVALID, "rule r:1:12", words);
+  expect(&(qn_rule){ .name = "r", .match = "z = abs(x)?\ny = neg(z)\n=> y", .build = "y = neg(z..)" },
+         QN_INVALID, "rule r:1:9", words);
 }
 
 Test(parse, a_function_with_too_many_arguments) {
