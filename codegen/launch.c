@@ -20,6 +20,10 @@ uint32_t qn_kernel_get_threads(const qn_kernel_spec *spec) {
   return resolved.warps * 32;
 }
 
+uint32_t qn_kernel_get_pack(const qn_kernel_spec *spec) {
+  return spec->pack_heads ? spec->heads / spec->kv_heads : 1;
+}
+
 qn_dtype qn_kernel_get_staged_dtype(const qn_kernel_spec *spec) {
   bool fused = spec->output.family != QN_SCHEME_none;
   return fused && spec->numerics == QN_DIRECT ? QN_F32 : spec->out_dtype;
@@ -107,6 +111,9 @@ static qn_status check(qn_context *context, const qn_kernel_spec *spec, const qn
   if (args->q_len > INT32_MAX / 2 || args->kv_len > INT32_MAX / 2)
     return qn_fail(context, QN_LIMIT, PLACE, "q_len %u and kv_len %u must not exceed %d", args->q_len,
                    args->kv_len, INT32_MAX / 2);
+  if ((uint64_t)args->q_len * qn_kernel_get_pack(spec) > INT32_MAX / 2)
+    return qn_fail(context, QN_LIMIT, PLACE, "q_len %u of %u heads each must not exceed %d rows", args->q_len,
+                   qn_kernel_get_pack(spec), INT32_MAX / 2);
   return QN_OK;
 }
 
@@ -119,13 +126,14 @@ qn_status qn_launch_prepare(qn_context *context, const qn_kernel_spec *unresolve
   if (args->batch == 0 || args->q_len == 0) return QN_OK;
   QN_TRY(check(context, &spec, args));
 
-  uint64_t q_tiles = ((uint64_t)args->q_len + spec.tile_q - 1) / spec.tile_q;
-  uint64_t rows = (uint64_t)args->batch * spec.heads;
-  if (rows > INT32_MAX || q_tiles * rows > INT32_MAX)
+  uint32_t pack = qn_kernel_get_pack(&spec);
+  uint64_t q_tiles = ((uint64_t)args->q_len * pack + spec.tile_q - 1) / spec.tile_q;
+  uint64_t tile_rows = (uint64_t)args->batch * (spec.heads / pack);
+  if (tile_rows > INT32_MAX || q_tiles * tile_rows > INT32_MAX)
     return qn_fail(context, QN_LIMIT, PLACE,
                    "%u batches of %u heads and %llu query tiles are more than %d blocks", args->batch,
-                   spec.heads, (unsigned long long)q_tiles, INT32_MAX);
-  out_launch->grid = (uint32_t)(q_tiles * rows);
+                   spec.heads / pack, (unsigned long long)q_tiles, INT32_MAX);
+  out_launch->grid = (uint32_t)(q_tiles * tile_rows);
   out_launch->params = (qn_launch_params){
     .q = args->q,
     .k = args->k,

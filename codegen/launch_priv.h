@@ -60,6 +60,8 @@ typedef struct qn_launch {
 
 // The element type in which finished rows are staged in shared memory before they are stored or quantized.
 qn_dtype qn_kernel_get_staged_dtype(const qn_kernel_spec *spec);
+// Query heads that share a tile of rows (device/rows.cuh): 1 unless the spec packs them.
+uint32_t qn_kernel_get_pack(const qn_kernel_spec *spec);
 // Threads of a block and bytes of its dynamic shared memory; they depend on the spec alone.
 uint32_t qn_kernel_get_threads(const qn_kernel_spec *spec);
 uint32_t qn_kernel_get_shared_bytes(const qn_kernel_spec *spec);

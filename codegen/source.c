@@ -63,6 +63,7 @@ static void write_constants(qn_buf *buf, const qn_kernel_spec *spec) {
                 qn_dtype_bits(fused ? (qn_dtype)spec->output.target : spec->out_dtype) / 8);
   qn_buf_printf(buf, "constexpr u32 HEAD_DIM = %" PRIu32 ", HEADS = %" PRIu32 ", KV_HEADS = %" PRIu32 ";\n",
                 spec->head_dim, spec->heads, spec->kv_heads);
+  qn_buf_printf(buf, "constexpr u32 PACK = %" PRIu32 "; // see rows\n", qn_kernel_get_pack(spec));
   qn_buf_printf(buf, "constexpr u32 TILE_Q = %" PRIu32 ", TILE_KV = %" PRIu32 ", WARPS = %" PRIu32,
                 spec->tile_q, spec->tile_kv, spec->warps);
   qn_buf_printf(buf, ", THREADS = WARPS * 32;\nconstexpr int STAGES = %" PRIu32 ";\n", spec->stages);
@@ -130,6 +131,7 @@ static const struct {
   { "ptx_fp8",             qn_text_ptx_fp8,             takes_fp8_cvt },
   { "codec",               qn_text_codec_priv,          takes_fp8_codec },
   { "fp8_software",        qn_text_fp8_software,        takes_fp8_codec },
+  { "rows",                qn_text_rows,                always },
   { "tile",                qn_text_tile,                always },
   { "products_16",         qn_text_products_16,         takes_16 },
   { "products_f32",        qn_text_products_f32,        takes_f32 },

@@ -159,6 +159,19 @@ static bool read_output(const qn_graph *graph, qn_node node, qn_kernel_spec *spe
   return true;
 }
 
+// Whether the heads of a kv head need at most half the tiles together that each would need alone: then the work
+// saved is worth more than the blocks that run beside each other.
+static bool packing_pays(const qn_graph *graph, qn_node node, const qn_kernel_spec *spec) {
+  qn_type_info q = type_of(graph, qn_node_get_operand(graph, node, IN_Q));
+  int64_t layout = qn_node_get_int(graph, node, "q_layout"), q_len;
+  if (spec->kv_heads == 0 || spec->heads % spec->kv_heads != 0) return false;
+  if (!qn_dim_is_const(graph, q.dims[layout == QN_LAYOUT_BHSD ? 2 : 1], &q_len) || q_len > INT32_MAX)
+    return false;
+  uint64_t tile = qn_schedule_get_tiles(spec).tile_q, group = spec->heads / spec->kv_heads,
+           length = (uint64_t)q_len;
+  return tile > 0 && 2 * ((length * group + tile - 1) / tile) <= group * ((length + tile - 1) / tile);
+}
+
 // Reads what the node says, supported or not. False only where a spec cannot say it.
 static bool read_node(const qn_graph *graph, qn_node node, qn_target target, qn_kernel_spec *spec,
                       qn_reason *reason) {
@@ -172,9 +185,12 @@ static bool read_node(const qn_graph *graph, qn_node node, qn_target target, qn_
     .softcap = (float)qn_node_get_float(graph, node, "softcap"),
   };
   *reason = (qn_reason){ .why = QN_WHY_none };
-  return read_dtypes(graph, node, spec, reason) && read_shapes(graph, node, spec, reason) &&
-         read_mask(graph, node, spec, reason) && read_cache(graph, node, reason) &&
-         read_output(graph, node, spec, reason);
+  if (!read_dtypes(graph, node, spec, reason) || !read_shapes(graph, node, spec, reason) ||
+      !read_mask(graph, node, spec, reason) || !read_cache(graph, node, reason) ||
+      !read_output(graph, node, spec, reason))
+    return false;
+  spec->pack_heads = packing_pays(graph, node, spec);
+  return true;
 }
 
 qn_status qn_kernel_spec_from_node(const qn_graph *graph, qn_node attention, qn_target target,
@@ -267,6 +283,7 @@ void qn_kernel_format_name(const qn_kernel_spec *spec, char out_name[128]) {
   if (r.dtype == QN_F32 && r.f32_mode == QN_F32_TF32) append(&name, "_tf32");
   append(&name, "_d%u_h%u", r.head_dim, r.heads);
   if (r.kv_heads != r.heads) append(&name, "_%u", r.kv_heads);
+  if (r.pack_heads) append(&name, "_packed");
   if ((unsigned)r.causal < QN_COUNT(CAUSAL)) append(&name, "%s", CAUSAL[r.causal]);
   if (r.mask == QN_MASK_BOOLEAN) append(&name, "_mask_bool");
   if (r.mask == QN_MASK_ADDITIVE) append(&name, "_mask_%s", qn_dtype_name(r.mask_dtype));

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef enum field_kind { UNSIGNED, SIGNED, REAL, DTYPE, SCHEME, CHOICE } field_kind;
+typedef enum field_kind { BOOLEAN, UNSIGNED, SIGNED, REAL, DTYPE, SCHEME, CHOICE } field_kind;
 
 // clang-format off
 static const struct {
@@ -29,6 +29,7 @@ static const struct {
   FIELD(window_right, SIGNED,      NULL),
   FIELD(scale,        REAL,        NULL),
   FIELD(softcap,      REAL,        NULL),
+  FIELD(pack_heads,   BOOLEAN,     NULL),
   FIELD(output,       SCHEME,      NULL),
   FIELD(f32_mode,     CHOICE, "tf32x3|tf32"),
   FIELD(tile_q,       UNSIGNED,    NULL),
@@ -67,6 +68,10 @@ static bool store_field(int index, const char *value, qn_kernel_spec *spec) {
   char *end = (char *)value;
   int choice;
   switch (spec_fields[index].kind) {
+  case BOOLEAN:
+    if (!parse_choice("false|true", value, &choice)) return false;
+    *(bool *)field = choice == 1;
+    return true;
   case UNSIGNED: {
     unsigned long number = strtoul(value, &end, 10);
     if (*value < '0' || *value > '9' || *end || number > UINT32_MAX) return false;

@@ -1,4 +1,4 @@
-// The schedule `mma`: one block computes TILE_Q rows of one head; each warp owns ROW_BLOCKS blocks of 16 of them
+// The schedule `mma`: one block computes TILE_Q rows (rows.cuh) of one kv head; each warp owns ROW_BLOCKS blocks of 16 of them
 // and walks over all kv tiles, which the block copies ahead of use into a ring of STAGES buffers.
 //
 //   shared memory:  [ q tile ][ k 0 ][ v 0 ][ k 1 ][ v 1 ] ...      at the end the output, from the start
@@ -27,9 +27,11 @@ struct warp_state {
 // What one block works on.
 struct block_state {
   const u8 *k, *v, *mask;
-  i64 k_stride, v_stride, mask_stride;          // in bytes
+  i64 k_stride, v_stride;                       // in bytes
+  i64 mask_q, mask_head;                        // in bytes
   int mask_kv;                                  // in bytes; a mask row is shorter than 2 GiB
-  int first_row;                                // of this warp, as a q position
+  u32 first_row;                                // of this warp
+  u32 row_count;                                // of all tiles
   u32 q_tile, ring;                             // shared memory
 };
 
@@ -44,8 +46,9 @@ DEVICE void load_q(a_fragment &a, u32 tile, int block, int step) {
 DEVICE void load_kv_tile(const launch_params &params, const block_state &block, int index) {
   u32 k_tile = block.ring + (u32)index % STAGES * (2 * KV_TILE_BYTES);
   u32 first = (u32)index * TILE_KV;
-  tile_load<TILE_KV>(k_tile, block.k, block.k_stride, first, params.kv_len);
-  tile_load<TILE_KV>(k_tile + KV_TILE_BYTES, block.v, block.v_stride, first, params.kv_len);
+  tile_load<TILE_KV>(k_tile, first, params.kv_len, [&](u32 row) { return block.k + row * block.k_stride; });
+  tile_load<TILE_KV>(k_tile + KV_TILE_BYTES, first, params.kv_len,
+                     [&](u32 row) { return block.v + row * block.v_stride; });
 }
 
 // scores = q k^T
@@ -110,18 +113,18 @@ DEVICE void process_tile(const launch_params &params, const block_state &block, 
 
   u32 k_tile = block.ring + (u32)index % STAGES * (2 * KV_TILE_BYTES);
   compute_scores(warp, block.q_tile, k_tile);
-  int group = (int)(thread_index() % 32 / 4);
+  u32 group = thread_index() % 32 / 4;
 #pragma unroll
   for (int m = 0; m < ROW_BLOCKS; m++)
 #pragma unroll
     for (int half = 0; half < 2; half++) {
-      int row = block.first_row + m * 16 + half * 8 + group;
-      int inside = row < (int)params.q_len ? row : (int)params.q_len - 1; // rows beyond the end read the last one's
+      u32 row = block.first_row + m * 16 + half * 8 + group;
+      u32 inside = row < block.row_count ? row : block.row_count - 1; // rows beyond the end read the last one's
       if (MASK == MASK_NONE && index < full)
         scale_row(warp.scores[m], half);
       else
-        mask_row(warp.scores[m], half, index * TILE_KV, visible_positions(params, row),
-                 block.mask + inside * block.mask_stride, block.mask_kv);
+        mask_row(warp.scores[m], half, index * TILE_KV, visible_positions(params, (int)row_position(row)),
+                 block.mask + row_offset(inside, block.mask_q, block.mask_head), block.mask_kv);
       float shrink = softmax_row(warp.scores[m], half, warp.rows[m][half]);
 #pragma unroll
       for (int n = 0; n < COLUMNS; n++) {
@@ -153,30 +156,32 @@ DEVICE void stage_output(u32 rows, warp_state &warp) {
 
 DEVICE void attention(const launch_params &params) {
   // Causal rows at the end see the most: their tiles are started first, so that the light ones fill the gaps.
-  u32 q_tiles = (params.q_len + TILE_Q - 1) / TILE_Q;
+  block_state block;
+  block.row_count = params.q_len * PACK;
+  u32 q_tiles = (block.row_count + TILE_Q - 1) / TILE_Q;
   u32 tile = q_tiles - 1 - block_index() % q_tiles;
-  u32 head = block_index() / q_tiles % HEADS, batch = block_index() / q_tiles / HEADS;
+  u32 head = block_index() / q_tiles % (HEADS / PACK) * PACK, batch = block_index() / q_tiles / (HEADS / PACK);
   u32 kv_head = head / (HEADS / KV_HEADS);
   u32 first_row = tile * TILE_Q;
 
   const u8 *q = (const u8 *)params.q + (batch * params.q_batch + head * params.q_head) * ELEMENT_BYTES;
   u8 *out = (u8 *)params.out + (batch * params.out_batch + head * params.out_head) * OUT_BYTES;
-  i64 stride = params.out_position * OUT_BYTES;
-  block_state block;
   block.k = (const u8 *)params.k + (batch * params.k_batch + kv_head * params.k_head) * ELEMENT_BYTES;
   block.v = (const u8 *)params.v + (batch * params.v_batch + kv_head * params.v_head) * ELEMENT_BYTES;
   block.mask = (const u8 *)params.mask + (batch * params.mask_batch + head * params.mask_head) * MASK_BYTES;
   block.k_stride = params.k_position * ELEMENT_BYTES;
   block.v_stride = params.v_position * ELEMENT_BYTES;
-  block.mask_stride = params.mask_q * MASK_BYTES;
+  block.mask_q = params.mask_q * MASK_BYTES;
+  block.mask_head = params.mask_head * MASK_BYTES;
   block.mask_kv = (int)(params.mask_kv * MASK_BYTES);
-  block.first_row = (int)(first_row + thread_index() / 32 * WARP_ROWS);
+  block.first_row = first_row + thread_index() / 32 * WARP_ROWS;
   block.q_tile = shared_base();
   block.ring = block.q_tile + Q_TILE_BYTES;
 
   // The first row sees the fewest positions, the last the most.
-  int last_row = (int)(first_row + TILE_Q < params.q_len ? first_row + TILE_Q : params.q_len) - 1;
-  int fewest = visible_positions(params, (int)first_row), most = visible_positions(params, last_row);
+  u32 last_row = (first_row + TILE_Q < block.row_count ? first_row + TILE_Q : block.row_count) - 1;
+  int fewest = visible_positions(params, (int)row_position(first_row));
+  int most = visible_positions(params, (int)row_position(last_row));
   int full = fewest > 0 ? fewest / (int)TILE_KV : 0;
   int count = most > 0 ? (most + (int)TILE_KV - 1) / (int)TILE_KV : 0;
 
@@ -192,7 +197,9 @@ DEVICE void attention(const launch_params &params) {
   }
 
   // q is the first group of copies, with the first kv tile.
-  tile_load<TILE_Q>(block.q_tile, q, params.q_position * ELEMENT_BYTES, first_row, params.q_len);
+  tile_load<TILE_Q>(block.q_tile, first_row, block.row_count, [&](u32 row) {
+    return q + row_offset(row, params.q_position, params.q_head) * ELEMENT_BYTES;
+  });
 #pragma unroll
   for (int i = 0; i < STAGES - 1; i++) {
     if (i < count) load_kv_tile(params, block, i);
@@ -216,6 +223,8 @@ DEVICE void attention(const launch_params &params) {
   block_sync(); // no copy is under way, even if there was no kv tile, and no tile is read any more
   stage_output(shared_base(), warp);
   warp_sync();
-  store_rows(epilogue, shared_base(), thread_index() / 32 * WARP_ROWS, WARP_ROWS, (int)(params.q_len - first_row),
-             out + first_row * stride, stride);
+  store_rows(epilogue, shared_base(), thread_index() / 32 * WARP_ROWS, WARP_ROWS, block.row_count - first_row,
+             [&](u32 row) {
+               return out + row_offset(first_row + row, params.out_position, params.out_head) * OUT_BYTES;
+             });
 }

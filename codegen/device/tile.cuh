@@ -17,9 +17,9 @@ DEVICE u32 tile_address(u32 tile, u32 row, u32 even, u32 odd) {
   return tile + row * ROW_BYTES + even / 8 * 128 + ((even % 8 ^ (odd ^ row % 8)) << 4);
 }
 
-// Starts the copy of `rows` rows from global memory, the first of which is position `first`; rows at `limit` and
-// beyond become zero. `stride` is in bytes.
-template <u32 rows> DEVICE void tile_load(u32 tile, const u8 *base, i64 stride, u32 first, u32 limit) {
+// Starts the copy of `rows` rows, the first of which is row `first`, from where `row_start(row)` says; rows at `limit`
+// and beyond become zero. `row_start` is called for rows below `limit` only.
+template <u32 rows, typename row_start_fn> DEVICE void tile_load(u32 tile, u32 first, u32 limit, row_start_fn row_start) {
   constexpr u32 chunks = rows * ROW_CHUNKS;
 #pragma unroll
   for (u32 i = 0; i < (chunks + THREADS - 1) / THREADS; i++) {
@@ -27,7 +27,6 @@ template <u32 rows> DEVICE void tile_load(u32 tile, const u8 *base, i64 stride, 
     if (chunks % THREADS != 0 && index >= chunks) break;
     u32 row = index / ROW_CHUNKS, chunk = index % ROW_CHUNKS;
     bool valid = first + row < limit;
-    const u8 *from = base + (valid ? (i64)(first + row) * stride + chunk * 16 : 0);
-    cp_async_16(tile_address(tile, row, chunk), from, valid);
+    cp_async_16(tile_address(tile, row, chunk), row_start(valid ? first + row : 0) + chunk * 16, valid);
   }
 }

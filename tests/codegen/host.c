@@ -411,6 +411,7 @@ typedef struct variant {
   float scale;
   qn_numerics numerics;
   qn_f32_mode f32_mode;
+  bool packed;
 } variant;
 
 static qn_kernel_spec spec_of(const variant *v) {
@@ -429,6 +430,7 @@ static qn_kernel_spec spec_of(const variant *v) {
     .window_right = -1,
     .scale = v->scale,
     .f32_mode = v->f32_mode,
+    .pack_heads = v->packed,
     .output = qn_scheme_of(QN_SCHEME_none),
   };
   return spec;
@@ -484,5 +486,8 @@ HOST_TEST(negative_scale,      QN_TARGET_sm_90a,  QN_BF16, 64,  2, 1, QN_CAUSAL_
 HOST_TEST(large_scale,         QN_TARGET_sm_90a,  QN_F16,  64,  1, 1, QN_CAUSAL_NONE,         QN_MASK_NONE,      QN_ANY,  NULL, .scale = 1.5f)
 HOST_TEST(direct_f16,          QN_TARGET_sm_90a,  QN_F16,  128, 2, 1, QN_CAUSAL_TOP_LEFT,     QN_MASK_NONE,      QN_ANY,  "fp8_static", .numerics = QN_DIRECT)
 HOST_TEST(direct_bf16,         QN_TARGET_sm_80,   QN_BF16, 64,  2, 1, QN_CAUSAL_NONE,         QN_MASK_NONE,      QN_ANY,  "fp8_static", .numerics = QN_DIRECT)
+HOST_TEST(packed_mask,         QN_TARGET_sm_90a,  QN_BF16, 64,  6, 2, QN_CAUSAL_TOP_LEFT,     QN_MASK_ADDITIVE,  QN_F32,  "fp8_static", .packed = true)
+HOST_TEST(packed_causal,       QN_TARGET_sm_90a,  QN_F16,  128, 8, 1, QN_CAUSAL_BOTTOM_RIGHT, QN_MASK_NONE,      QN_ANY,  "fp8_static", .packed = true)
+HOST_TEST(packed_f32,          QN_TARGET_sm_90a,  QN_F32,  64,  5, 1, QN_CAUSAL_TOP_LEFT,     QN_MASK_NONE,      QN_ANY,  "fp8_static", .packed = true)
 HOST_TEST(plain_tf32,          QN_TARGET_sm_90a,  QN_F32,  64,  2, 1, QN_CAUSAL_NONE,         QN_MASK_NONE,      QN_ANY,  NULL, .f32_mode = QN_F32_TF32)
 // clang-format on

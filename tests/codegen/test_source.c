@@ -55,7 +55,7 @@ Test(source, known_bytes) {
   qn_kernel_spec spec = plain();
   qn_buf text = source_of(&spec);
   uint64_t hash = XXH3_64bits(text.text, text.length);
-  cr_expect_eq(hash, 0x08d6972a6a66c0c7ull, "0x%016llxull", (unsigned long long)hash);
+  cr_expect_eq(hash, 0x21a81bdfb63bd9cbull, "0x%016llxull", (unsigned long long)hash);
   qn_buf_free(&text);
 }
 
@@ -119,6 +119,15 @@ Test(launch, grid_block_and_parameters) {
   cr_expect_eq(launch.grid, 0);
 }
 
+Test(launch, packed_heads_share_tiles) {
+  qn_kernel_spec spec = plain();
+  qn_attention_args args = arguments();
+  qn_launch launch;
+  spec.pack_heads = true;
+  cr_assert_eq(qn_launch_prepare(ctx, &spec, &args, &launch), QN_OK);
+  cr_expect_eq(launch.grid, (130 * 4 + 127) / 128 * 2 * 3);
+}
+
 #define REFUSED(change, status, message_)                                                                      \
   do {                                                                                                         \
     qn_kernel_spec spec = plain();                                                                             \
@@ -142,6 +151,8 @@ Test(launch, refusals) {
   REFUSED((spec.mask = QN_MASK_BOOLEAN, args.mask = 128, args.mask_kv_stride = 1ll << 31), QN_LIMIT,
           "a row of the mask must span less than 2 GiB, its kv stride is 2147483648");
   REFUSED(args.q_len = 2000000000, QN_LIMIT, "q_len 2000000000 and kv_len 77 must not exceed 1073741823");
+  REFUSED((spec.pack_heads = true, args.q_len = 300000000), QN_LIMIT,
+          "q_len 300000000 of 4 heads each must not exceed 1073741823 rows");
   REFUSED(args.batch = 4000000000, QN_LIMIT,
           "4000000000 batches of 8 heads and 2 query tiles are more than 2147483647 blocks");
 }

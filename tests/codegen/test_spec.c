@@ -71,6 +71,31 @@ Test(spec_from_node, merged_heads_are_divided) {
   cr_expect_eq(spec.mask, QN_MASK_BOOLEAN);
 }
 
+static bool packed(const char *inputs, const char *body) {
+  qn_kernel_spec spec;
+  qn_node node = read(inputs, body);
+  cr_assert_eq(qn_kernel_spec_from_node(graph, node, QN_TARGET_sm_90a, &spec, NULL), QN_OK, "%s",
+               qn_context_get_error(ctx)->message);
+  qn_graph_destroy(graph);
+  graph = NULL;
+  return spec.pack_heads;
+}
+
+// A tile has 128 rows here.
+Test(spec_from_node, heads_are_packed_where_that_halves_the_tiles) {
+  cr_expect(
+      packed("q: f16[B,8,1,64], k: f16[B,2,T,64], v: f16[B,2,T,64]", "o: f16[B,8,1,64] = attention(q, k, v)"));
+  cr_expect(packed("q: f16[B,64,8,64], k: f16[B,T,2,64], v: f16[B,T,2,64]",
+                   "o: f16[B,64,8,64] = attention(q, k, v)[q_layout=bshd, k_layout=bshd, v_layout=bshd, "
+                   "out_layout=bshd]"));
+  cr_expect_not(packed("q: f16[B,8,65,64], k: f16[B,2,T,64], v: f16[B,2,T,64]",
+                       "o: f16[B,8,65,64] = attention(q, k, v)"));
+  cr_expect_not(
+      packed("q: f16[B,8,1,64], k: f16[B,8,T,64], v: f16[B,8,T,64]", "o: f16[B,8,1,64] = attention(q, k, v)"));
+  cr_expect_not(
+      packed("q: f16[B,8,S,64], k: f16[B,2,T,64], v: f16[B,2,T,64]", "o: f16[B,8,S,64] = attention(q, k, v)"));
+}
+
 static void refused(const char *inputs, const char *body, const char *why, const char *expected,
                     const char *found) {
   qn_kernel_spec spec;

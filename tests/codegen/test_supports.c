@@ -110,6 +110,10 @@ Test(spec, names_are_readable_and_short) {
   qn_kernel_spec s = plain();
   qn_kernel_format_name(&s, name);
   cr_expect_str_eq(name, "qn_attention_mma_bf16_d128_h32_8_fp8_static");
+  s.pack_heads = true;
+  qn_kernel_format_name(&s, name);
+  cr_expect_str_eq(name, "qn_attention_mma_bf16_d128_h32_8_packed_fp8_static");
+  s.pack_heads = false;
   s.causal = QN_CAUSAL_TOP_LEFT;
   s.mask = QN_MASK_ADDITIVE;
   s.mask_dtype = QN_F32;

@@ -1,0 +1,14 @@
+// The rows of a q tile. They are numbered over all tiles of a block's heads: row r is q position r / PACK of the
+// block's query head r % PACK. PACK is 1, or the number of query heads that share a kv head: where queries are few,
+// they fill one tile together, and k and v are read once for all of them.
+
+DEVICE u32 row_position(u32 row) { return row / PACK; }
+
+// The query head of a row, of a block whose first one is `first`.
+DEVICE u32 row_head(u32 first, u32 row) { return first + row % PACK; }
+
+// Where a row lies, from row 0 on, given the strides of positions and heads.
+DEVICE i64 row_offset(u32 row, i64 position, i64 head) {
+  i64 offset = row / PACK * position;
+  return PACK == 1 ? offset : offset + row % PACK * head;
+}
