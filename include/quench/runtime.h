@@ -136,6 +136,27 @@ QN_API void qn_attention_args_set_dense(const qn_kernel_spec *spec, qn_layout q_
 QN_API qn_status qn_launch_attention(const qn_loaded_kernel *loaded, const qn_attention_args *args,
                                      void *stream);
 
+// --- accuracy --------------------------------------------------------------------------------------------
+
+// What a kernel's rounding errors grow with: magnitudes over a whole launch, or over what one row sees.
+typedef struct qn_attention_norms {
+  uint64_t keys; // of the longest row
+  double q, k;   // the largest Euclidean norm of a row of q, and of a row of k
+  double v;      // the largest |value| of v
+  double offset; // the largest magnitude of what masks and slopes add to a row's largest score, and of sinks
+} qn_attention_norms;
+
+// How far the output of a kernel, or what it quantizes, may be from attention in exact arithmetic on the same
+// operands. The derivation is in runtime/accuracy.c; nothing in it is measured.
+typedef struct qn_attention_bound {
+  double relative, absolute; // before the last rounding; `relative` is of the same attention over |v|
+  double unit, step;         // of that rounding: of the value, and of the smallest numbers
+} qn_attention_bound;
+
+QN_API qn_attention_bound qn_attention_get_bound(const qn_kernel_spec *spec, const qn_attention_norms *norms);
+// The largest |kernel - exact| of an element, given its exact value and that of attention over |v|.
+QN_API double qn_attention_bound_at(const qn_attention_bound *bound, double exact, double over_abs_v);
+
 // --- counters --------------------------------------------------------------------------------------------
 
 // What an emulator counts, over all launches since its creation or the last reset. The numbers depend on the
