@@ -38,6 +38,7 @@ qn_status qn_shape_dequantize(qn_shape *shape);
 qn_status qn_shape_matmul(qn_shape *shape);
 qn_status qn_shape_gemm(qn_shape *shape);
 qn_status qn_shape_conv(qn_shape *shape);
+// shape_attention.c
 qn_status qn_shape_attention(qn_shape *shape);
 // shape_view.c
 qn_status qn_shape_reshape(qn_shape *shape);

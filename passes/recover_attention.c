@@ -3,7 +3,7 @@
 #include "passes/mask_priv.h"
 #include "passes/pass_priv.h"
 
-enum { Q, K, V, MASK, PAST_KEY, KV_LENGTHS = 6 };
+enum { Q, K, V, MASK, PAST_KEY, KV_LENGTHS = 6, ALIBI_SLOPES = 9 };
 
 // Length of q or k: the position axis under its layout.
 static bool length_of(const qn_graph *graph, qn_node attention, uint32_t operand, const char *layout,
@@ -15,6 +15,13 @@ static bool length_of(const qn_graph *graph, qn_node attention, uint32_t operand
   return true;
 }
 
+// Whether something else than causality goes by a query's position among the keys, which bottom_right moves.
+static bool uses_positions(const qn_graph *graph, qn_node attention) {
+  return qn_node_get_int(graph, attention, "window_left") != -1 ||
+         qn_node_get_int(graph, attention, "window_right") != -1 ||
+         qn_node_get_operand(graph, attention, ALIBI_SLOPES) != QN_NONE;
+}
+
 static qn_status prove_causal(qn_pipeline *pipeline, qn_node node) {
   qn_graph *graph = pipeline->graph;
   qn_value mask = qn_node_get_operand(graph, node, MASK);
@@ -24,6 +31,7 @@ static qn_status prove_causal(qn_pipeline *pipeline, qn_node node) {
   if (!length_of(graph, node, Q, "q_layout", &q_len) || !length_of(graph, node, K, "k_layout", &kv_len))
     return QN_OK;
   qn_causal causal = qn_mask_prove_causal(graph, mask, q_len, kv_len);
+  if (causal == QN_CAUSAL_BOTTOM_RIGHT && uses_positions(graph, node)) return QN_OK;
   if (causal == QN_CAUSAL_NONE || !qn_pass_spend(pipeline)) return QN_OK;
   QN_TRY(qn_pass_log(pipeline, "causal_mask", &node, 1, NULL, 0));
   QN_TRY(qn_node_set_operand(graph, node, MASK, QN_NONE));

@@ -215,6 +215,12 @@ static const shape_case attentions[] = {
     "bf16[B,8,T,64] bf16[B,2,P + T,64] bf16[B,2,P + T,64] bf16[B,8,T,P + T]" },
   { "q: bf16[B,8,T,64], k: bf16[B,2,S,64], v: bf16[B,2,S,64]", "r = attention(q, k, v)[out_type=f32]",    "f32[B,8,T,64]" },
   { "q: ?, k: bf16[B,2,S,64], v: bf16[B,2,S,64]", "r = attention(q, k, v)[heads=8]",                      "?[B,8,?1,64]" },
+  { "q: bf16[B,8,T,64], k: bf16[B,2,S,64], v: bf16[B,2,S,32]", "r = attention(q, k, v)[out_layout=thd]",  "bf16[B*T,8,32]" },
+  { "q: bf16[B,8,T,64], k: bf16[B,2,S,64], v: bf16[B,2,S,32], n: bf16[8], a: f32[8]", "r = attention(q, k, v, _, _, _, _, _, n, a)", "bf16[B,8,T,32]" },
+  { "q: bf16[T,8,64], k: bf16[S,2,64], v: bf16[S,2,32], c: s32[B], d: s32[B]",
+    "r = attention(q, k, v, _, _, _, _, _, _, _, c, d)[q_layout=thd, k_layout=thd, v_layout=thd, out_layout=thd]", "bf16[T,8,32]" },
+  { "q: bf16[T,512], k: bf16[S,2,64], v: bf16[S,64], c: s64[3], d: s64[3]",
+    "r = attention(q, k, v, _, _, _, _, _, _, _, c, d)[q_layout=tm, k_layout=thd, v_layout=tm, out_layout=tm, heads=8, kv_heads=2]", "bf16[T,256]" },
 };
 Test(shape, attention) { CHECK_ALL(attentions); }
 
@@ -233,6 +239,8 @@ static const shape_case computed[] = {
 };
 Test(shape, computed_shape_operands) { CHECK_ALL(computed); }
 
+#define QKV_4 "q: f16[2,8,T,64], k: f16[2,2,S,64], v: f16[2,2,S,64]"
+#define QKV_THD "q: f16[T,8,64], k: f16[S,2,64], v: f16[S,2,64]"
 static const shape_case refusals[] = {
   { "x: f32[2,3], y: f32[2,4]",     "r = add(x, y)",                     "operand 'x' is f32[2,3], operand 'y' is f32[2,4]: the dims do not broadcast" },
   { "x: f32[2], y: f16[2]",         "r = add(x, y)",                     "operand 'x' is f32[2], operand 'y' is f16[2]: the element types differ" },
@@ -253,6 +261,23 @@ static const shape_case refusals[] = {
   { "x: f32[2,3]",                  "r: f16[2,3] = identity(x)",         "result 'r': expected f32[2,3], found f16[2,3]" },
   { "q: f16[B,8,T,64], k: f16[B,8,T,32], v: f16[B,8,T,64]", "r = attention(q, k, v)", "the head dims of q and k differ: 64 and 32" },
   { "q: f16[B,8,T], k: f16[B,8,T,32], v: f16[B,8,T,64]", "r = attention(q, k, v)", "expected rank 4 of operand q in its layout, found 3" },
+  { QKV_4 ", s: f32[2]",            "r = attention(q, k, v, _, _, _, _, _, s)", "heads and the length of sinks differ: 8 and 2" },
+  { QKV_4 ", s: f32[1,8]",          "r = attention(q, k, v, _, _, _, _, _, s)", "expected rank 1 of sinks, found 2" },
+  { QKV_4 ", s: s32[8]",            "r = attention(q, k, v, _, _, _, _, _, _, s)", "expected alibi_slopes in a floating-point type, found s32" },
+  { QKV_4 ", c: s32[3]",            "r = attention(q, k, v, _, _, _, _, _, _, _, c)", "one of cu_seqlens_q and cu_seqlens_kv without the other" },
+  { QKV_4 ", c: s32[3]",            "r = attention(q, k, v, _, _, _, _, _, _, _, c, c)[out_layout=thd]", "cumulative lengths need q in the layout tm or thd" },
+  { QKV_4 ", c: s32[3]",            "r = attention(q, k, v, _, _, _, c)", "the batch and the length of kv_lengths differ: 2 and 3" },
+  { QKV_THD,                        "r = attention(q, k, v)[q_layout=thd, k_layout=thd, v_layout=thd]", "q in the layout thd needs cumulative lengths" },
+  { QKV_THD ", c: s32[3], d: s32[4]", "r = attention(q, k, v, _, _, _, _, _, _, _, c, d)[q_layout=thd, k_layout=thd, v_layout=thd, out_layout=thd]",
+    "the lengths of cu_seqlens_q and cu_seqlens_kv differ: 3 and 4" },
+  { QKV_THD ", c: s32[3]",          "r = attention(q, k, v, _, _, _, _, _, _, _, c, c)[q_layout=thd, k_layout=thd, v_layout=thd]",
+    "cumulative lengths need out in the layout tm or thd" },
+  { QKV_THD ", c: s32[3], m: bool[4,4]", "r = attention(q, k, v, m, _, _, _, _, _, _, c, c)[q_layout=thd, k_layout=thd, v_layout=thd, out_layout=thd]",
+    "mask together with cumulative lengths" },
+  { QKV_THD ", c: s32[3]",          "r, r1 = attention(q, k, v, _, _, _, _, _, _, _, c, c)[q_layout=thd, k_layout=thd, v_layout=thd, out_layout=thd]",
+    "cumulative lengths have no result but out" },
+  { QKV_THD ", c: f32[3]",          "r = attention(q, k, v, _, _, _, _, _, _, _, c, c)[q_layout=thd, k_layout=thd, v_layout=thd, out_layout=thd]",
+    "expected cu_seqlens_q in s32 or s64, found f32" },
   { "x: f32[1,4,2], w: f32[6,4,3]", "r = conv(x, w)",                    "operand 'x' is f32[1,4,2], operand 'w' is f32[6,4,3]: the kernel is larger than dim 2" },
 };
 // clang-format on

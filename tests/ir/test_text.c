@@ -29,6 +29,15 @@ Test(text, the_example_of_the_documentation) {
              "}\n");
 }
 
+Test(text, sequences_of_different_lengths) {
+  round_trip(
+      "graph (q: bf16[T,8,64], k: bf16[N,2,64], v: bf16[N,128], c: s32[B], d: s32[B], n: f32[8], a: f32[8]) {\n"
+      "  o: bf16[T,512] = attention(q, k, v, _, _, _, _, _, n, a, c, d)[causal=bottom_right, window_left=255, "
+      "softcap=30, kv_heads=2, q_layout=thd, k_layout=thd, v_layout=tm, out_layout=tm]\n"
+      "  return o\n"
+      "}\n");
+}
+
 Test(text, names_with_quotes_newlines_and_words_of_the_grammar) {
   round_trip(
       "graph \"a \\\"b\\\"\\n\\t\\\\ \\x01 \xc3\xa9 \\xff\" (\"return\": f32[], \"_\": f32[], \"/m/x.1\": "

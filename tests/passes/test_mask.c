@@ -2,6 +2,8 @@
 #include "passes/mask_priv.h"
 #include "passes_test.h"
 
+#include <stdio.h>
+
 TestSuite(mask, .timeout = 20);
 
 static qn_causal prove(const char *source) {
@@ -117,4 +119,26 @@ Test(mask, constants_are_looked_at) {
       QN_CAUSAL_NONE);
   cr_expect_eq(prove("graph \"g\" () {\n  m: bool[1,2,2] = const[value={1, 1, 1, 1}]\n  return m\n}\n"),
                QN_CAUSAL_NONE);
+}
+
+// bottom_right would move the positions that a window and ALiBi go by; top_left leaves them.
+static bool mask_is_dropped(const char *mask, const char *operands, const char *attributes) {
+  char source[512];
+  snprintf(source, sizeof source,
+           "graph \"g\" (q: f32[1,2,2,8], k: f32[1,2,3,8], a: f32[2]) {\n  m: bool[2,3] = const[value=%s]\n"
+           "  o: f32[1,2,2,8] = attention(q, k, k, m%s)%s\n  return o\n}\n",
+           mask, operands, attributes);
+  run r = run_passes("recover-attention", source, (qn_pipeline_params){ 0 });
+  bool dropped = strstr(r.text.text, "causal=") != NULL;
+  end_run(&r);
+  return dropped;
+}
+
+Test(mask, is_kept_where_other_terms_go_by_positions) {
+  static const char top_left[] = "{1, 0, 0, 1, 1, 0}", bottom_right[] = "{1, 1, 0, 1, 1, 1}";
+  cr_expect(mask_is_dropped(bottom_right, "", ""));
+  cr_expect_not(mask_is_dropped(bottom_right, "", "[window_left=1]"));
+  cr_expect_not(mask_is_dropped(bottom_right, "", "[window_right=1]"));
+  cr_expect_not(mask_is_dropped(bottom_right, ", _, _, _, _, _, a", ""));
+  cr_expect(mask_is_dropped(top_left, ", _, _, _, _, _, a", "[window_left=1]"));
 }
