@@ -13,17 +13,18 @@ const char *qn_device_get_name(const qn_device *device) {
   return device->name;
 }
 
+static const struct {
+  int sm;
+  const char *arch;
+} targets[] = {
+#define X(name, arch, sm, doc) { sm, arch },
+  QN_TARGET_MAP(X)
+#undef X
+};
+
 // Code for sm_86 runs on 8.9 too, while code for sm_90a runs on 9.0 alone: an `a` target serves its own chip, a
 // plain one every later chip of its major number as code and every later chip at all as PTX.
 qn_status qn_device_get_target(const qn_device *device, qn_target *out_target) {
-  static const struct {
-    int sm;
-    const char *arch;
-  } targets[] = {
-#define X(name, arch, sm, doc) { sm, arch },
-    QN_TARGET_MAP(X)
-#undef X
-  };
   int best = -1;
   for (int i = 0; i < (int)QN_COUNT(targets); i++) {
     bool own_chip_only = targets[i].arch[strlen(targets[i].arch) - 1] == 'a';
@@ -36,6 +37,10 @@ qn_status qn_device_get_target(const qn_device *device, qn_target *out_target) {
                    device->sm % 10);
   *out_target = (qn_target)best;
   return QN_OK;
+}
+
+qn_binary qn_device_get_binary(const qn_device *device, qn_target target) {
+  return !device->ops->ptx_only && targets[target].sm / 10 == device->sm / 10 ? QN_CUBIN : QN_PTX;
 }
 
 qn_status qn_device_allocate(qn_device *device, size_t bytes, qn_device_ptr *out_ptr) {

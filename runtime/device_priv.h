@@ -29,6 +29,7 @@ typedef struct qn_device_ops {
   // No axis of the grid is 0. Asynchronous on `stream` where the device has streams.
   qn_status (*launch)(const qn_loaded_kernel *loaded, const qn_grid *grid, void *stream);
   qn_counters *(*get_counters)(qn_device *device); // the device's own; NULL: the device does not count
+  bool ptx_only;                                   // it does not take machine code
 } qn_device_ops;
 
 // The first member of every device.

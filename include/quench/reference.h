@@ -17,12 +17,25 @@ typedef enum qn_reference_mode {
 // In mode F64 float tensors arrive with dtype F64.
 typedef qn_status (*qn_reference_fn)(void *user, qn_node node, uint32_t result_index, const qn_tensor *result);
 
+// The evaluation of one node, to be taken over by somebody else: a device, say. Lives for the call only.
+typedef struct qn_ref qn_reference_call;
+// Called before each node that is neither an input nor a constant. Operands are dense, NULL where absent.
+// Either every result that is used is given by qn_reference_call_new_result and `*out_done` set, or nothing is
+// done and the executor evaluates the node.
+typedef qn_status (*qn_execute_fn)(void *user, qn_reference_call *call, qn_node node,
+                                   const qn_tensor *const *operands, uint32_t operand_count, bool *out_done);
+// Memory for result `index`, dense and zeroed, for the caller to fill; `shape` says dtype, rank and dims. The
+// executor then holds it to what the graph declares. Errors: QN_UNSUPPORTED for 4-bit types and strings.
+QN_API qn_status qn_reference_call_new_result(qn_reference_call *call, uint32_t index, const qn_tensor *shape,
+                                              void **out_data);
+
 typedef struct qn_reference_params {
   const qn_tensor *inputs; // one for each `input` node, in graph order
   uint32_t input_count;
   qn_reference_mode mode;
+  qn_execute_fn execute;     // NULL: the executor evaluates every node
   qn_reference_fn on_result; // NULL: none
-  void *user;
+  void *user;                // of both
 } qn_reference_params;
 #define qn_reference_params(...) (&(const qn_reference_params){ __VA_ARGS__ })
 

@@ -4,6 +4,7 @@
 #define QUENCH_RUNTIME_H
 
 #include <quench/kernel.h>
+#include <quench/reference.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -96,6 +97,8 @@ QN_API const char *qn_device_get_name(const qn_device *device);
 // The target whose kernels the device runs best: as a cubin where a target has its major number, else as PTX,
 // which the driver compiles. Errors: QN_UNSUPPORTED for a chip older than sm_80.
 QN_API qn_status qn_device_get_target(const qn_device *device, qn_target *out_target);
+// The form in which the device takes kernels for a target: a cubin if the major numbers are the same, else PTX.
+QN_API qn_binary qn_device_get_binary(const qn_device *device, qn_target target);
 QN_API qn_status qn_device_allocate(qn_device *device, size_t bytes, qn_device_ptr *out_ptr);
 QN_API qn_status qn_device_free(qn_device *device, qn_device_ptr ptr);
 QN_API qn_status qn_device_upload(qn_device *device, qn_device_ptr to, const void *from, size_t bytes);
@@ -157,6 +160,17 @@ QN_API qn_attention_bound qn_attention_get_bound(const qn_kernel_spec *spec, con
 // The largest |kernel - exact| of an element, given its exact value and that of attention over |v|.
 QN_API double qn_attention_bound_at(const qn_attention_bound *bound, double exact, double over_abs_v);
 
+// --- tensors in host memory ------------------------------------------------------------------------------
+
+// One attention of a graph by a loaded kernel: uploads the operands that the kernel reads, launches on the
+// default stream, waits, and downloads `out` as the only result. The node says which operand is what and in
+// which layout; shapes are those of the tensors, and the kernel need not be the node's own: its unfused twin
+// does as well. Operands are dense, NULL where absent. Errors: QN_INVALID for tensors that the kernel cannot
+// take, the words of the device.
+QN_API qn_status qn_run_attention(const qn_loaded_kernel *loaded, const qn_graph *graph, qn_node attention,
+                                  const qn_tensor *const *operands, uint32_t operand_count,
+                                  qn_results **out_results);
+
 // --- counters --------------------------------------------------------------------------------------------
 
 // What an emulator counts, over all launches since its creation or the last reset. The numbers depend on the
@@ -199,6 +213,35 @@ typedef struct qn_counters {
 // Errors: QN_UNSUPPORTED for a device that does not count.
 QN_API qn_status qn_device_get_counters(const qn_device *device, qn_counters *out_counters);
 QN_API void qn_device_reset_counters(qn_device *device);
+
+// --- whole graphs ----------------------------------------------------------------------------------------
+
+// A graph that runs with its attentions on a device and the rest on the reference executor. An attention that
+// the device's target has no kernel for runs on the reference executor too, and the runner says why.
+// Thread-safety: unsafe.
+typedef struct qn_runner qn_runner;
+
+typedef struct qn_runner_attention {
+  qn_node node;
+  const qn_kernel *kernel; // NULL: there is none, and `reason` says why
+  bool on_device;          // false: the reference executor; of the last run, else what the next will try
+  qn_reason reason;        // why not the device
+  qn_counters counters;    // of the last run; all 0 where the device does not count
+} qn_runner_attention;
+
+// Compiles the kernel of each attention, each distinct one once, and loads it. `graph`, which must not change,
+// `compiler` and `device` outlive the runner and belong to one context. Errors: those of compiling and loading.
+QN_API qn_status qn_runner_create(const qn_graph *graph, qn_compiler *compiler, qn_device *device,
+                                  qn_runner **out_runner);
+// NULL is allowed.
+QN_API void qn_runner_destroy(qn_runner *runner);
+QN_API uint32_t qn_runner_get_attention_count(const qn_runner *runner);
+// In graph order. Lives as long as the runner; a run changes what it says.
+QN_API const qn_runner_attention *qn_runner_get_attention(const qn_runner *runner, uint32_t index);
+// Runs the graph as qn_reference_run does. `params` must leave `execute` to the runner and be in mode DECLARED.
+// Errors: QN_INVALID for params that do not, and for a graph that has changed; those of qn_reference_run; the
+// words of the device.
+QN_API qn_status qn_runner_run(qn_runner *runner, const qn_reference_params *params, qn_results **out_results);
 
 #ifdef __cplusplus
 }

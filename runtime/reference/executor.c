@@ -19,12 +19,6 @@ typedef struct {
   uint32_t next_input;
 } execution;
 
-struct qn_results {
-  qn_context *context;
-  uint32_t count;
-  qn_tensor tensors[]; // each with its own bytes
-};
-
 // --- tensors -----------------------------------------------------------------------------------------------
 
 static void drop(qn_context *context, qn_ref_tensor *tensor) {
@@ -67,15 +61,25 @@ static qn_status take_tensor(qn_ref *ref, const qn_tensor *tensor) {
   return QN_OK;
 }
 
-// The packed bytes of a tensor into `out_data`, which holds qn_dtype_bytes of them.
-static qn_tensor packed(const qn_ref_tensor *tensor, void *out_data) {
+// The tensor as the outside knows it, over its own bytes; those of 4-bit types are not packed.
+static qn_tensor described(const qn_ref_tensor *tensor) {
   qn_tensor out = { .dtype = tensor->dtype,
                     .rank = tensor->rank,
-                    .data = out_data,
+                    .data = tensor->data,
                     .bytes = qn_dtype_bytes(tensor->dtype, tensor->count) };
   for (int32_t d = 0; d < tensor->rank; d++) out.dims[d] = tensor->dims[d];
-  qn_elements_pack(tensor->dtype, tensor->data, tensor->count, out_data);
   return out;
+}
+
+// The same for the time of the node, packed where it must be.
+static qn_status pack(qn_ref *ref, const qn_ref_tensor *tensor, qn_tensor *out_tensor) {
+  *out_tensor = described(tensor);
+  if (qn_dtype_bits(tensor->dtype) != 4) return QN_OK;
+  void *data = qn_arena_alloc(&ref->arena, (size_t)QN_MAX(out_tensor->bytes, 1));
+  if (!data) return qn_fail_memory(ref->context);
+  qn_elements_pack(tensor->dtype, tensor->data, tensor->count, data);
+  out_tensor->data = data;
+  return QN_OK;
 }
 
 // --- declared types ----------------------------------------------------------------------------------------
@@ -172,14 +176,41 @@ static qn_status run_operation(qn_ref *ref, qn_op op) {
   return function(ref);
 }
 
+// Lets the caller evaluate the node, if it wants to.
+static qn_status run_outside(execution *run, bool *out_done) {
+  qn_ref *ref = &run->ref;
+  *out_done = false;
+  if (!run->params->execute) return QN_OK;
+  const qn_tensor **operands = qn_arena_alloc(&ref->arena, (ref->operand_count + 1) * sizeof(*operands));
+  qn_tensor *tensors = qn_arena_alloc(&ref->arena, (ref->operand_count + 1) * sizeof(*tensors));
+  if (!operands || !tensors) return qn_fail_memory(ref->context);
+  for (uint32_t i = 0; i < ref->operand_count; i++) {
+    operands[i] = ref->operands[i] ? &tensors[i] : NULL;
+    if (operands[i]) QN_TRY(pack(ref, ref->operands[i], &tensors[i]));
+  }
+  QN_TRY(run->params->execute(run->params->user, ref, ref->node, operands, ref->operand_count, out_done));
+  for (uint32_t i = 0; !*out_done && i < ref->result_count; i++) drop(ref->context, &ref->results[i]);
+  return QN_OK;
+}
+
+qn_status qn_reference_call_new_result(qn_reference_call *call, uint32_t index, const qn_tensor *shape,
+                                       void **out_data) {
+  uint8_t *data;
+  if (index >= call->result_count)
+    return qn_ref_fail(call, QN_INVALID, "result %u of %u", index, call->result_count);
+  if (qn_dtype_bits(shape->dtype) < 8)
+    return qn_ref_fail(call, QN_UNSUPPORTED, "a result of type %s from outside", qn_dtype_name(shape->dtype));
+  QN_TRY(qn_ref_new(call, index, shape->dtype, shape->rank, shape->dims, &data));
+  *out_data = data;
+  return QN_OK;
+}
+
 static qn_status report(execution *run) {
   qn_ref *ref = &run->ref;
   for (uint32_t i = 0; run->params->on_result && i < ref->result_count; i++) {
-    const qn_ref_tensor *result = &ref->results[i];
-    if (!result->alive) continue;
-    void *data = qn_arena_alloc(&ref->arena, (size_t)QN_MAX(qn_dtype_bytes(result->dtype, result->count), 1));
-    if (!data) return qn_fail_memory(ref->context);
-    qn_tensor tensor = packed(result, data);
+    qn_tensor tensor;
+    if (!ref->results[i].alive) continue;
+    QN_TRY(pack(ref, &ref->results[i], &tensor));
     QN_TRY(run->params->on_result(run->params->user, ref->node, i, &tensor));
   }
   return QN_OK;
@@ -200,7 +231,9 @@ static qn_status run_node(execution *run, qn_ref_tensor *results) {
     QN_TRY(take_tensor(ref, value));
     QN_TRY(check_declared(run, 0, false));
   } else {
-    QN_TRY(run_operation(ref, op));
+    bool done;
+    QN_TRY(run_outside(run, &done));
+    if (!done) QN_TRY(run_operation(ref, op));
     for (uint32_t i = 0; i < ref->result_count; i++)
       if (results[i].alive) QN_TRY(check_declared(run, i, false));
   }
@@ -259,9 +292,10 @@ static qn_status collect(execution *run, qn_results *results) {
     if (!tensor->alive)
       return qn_fail(run->ref.context, QN_INVALID, NULL,
                      "output %u of the graph is a result that its node does not give", i);
-    void *data = qn_alloc(run->ref.context, (size_t)QN_MAX(qn_dtype_bytes(tensor->dtype, tensor->count), 1));
-    if (!data) return qn_fail_memory(run->ref.context);
-    results->tensors[i] = packed(tensor, data);
+    qn_tensor shape = described(tensor);
+    void *data;
+    QN_TRY(qn_results_add(results, i, &shape, &data));
+    qn_elements_pack(tensor->dtype, tensor->data, tensor->count, data);
   }
   return QN_OK;
 }
@@ -288,22 +322,15 @@ static void clean_up(execution *run) {
   qn_arena_free(&run->ref.arena);
 }
 
-static size_t results_size(uint32_t count) {
-  return sizeof(qn_results) + count * sizeof(qn_tensor);
-}
-
 qn_status qn_reference_run(const qn_graph *graph, const qn_reference_params *params, qn_results **out_results) {
   qn_context *context = qn_graph_get_context(graph);
-  uint32_t count = qn_graph_get_output_count(graph);
-  qn_results *results = qn_alloc_zero(context, results_size(count));
+  qn_results *results;
   execution run = { .ref = { .context = context,
                              .graph = graph,
                              .f64 = params->mode == QN_REFERENCE_F64,
                              .arena = QN_ARENA(context) },
                     .params = params };
-  if (!results) return qn_fail_memory(context);
-  results->context = context;
-  results->count = count;
+  QN_TRY(qn_results_create(context, qn_graph_get_output_count(graph), &results));
   qn_status status = prepare(&run);
   if (status == QN_OK) status = run_nodes(&run);
   if (status == QN_OK) status = collect(&run, results);
@@ -313,19 +340,4 @@ qn_status qn_reference_run(const qn_graph *graph, const qn_reference_params *par
   else
     *out_results = results;
   return status;
-}
-
-void qn_results_destroy(qn_results *results) {
-  if (!results) return;
-  for (uint32_t i = 0; i < results->count; i++)
-    if (results->tensors[i].data)
-      qn_free(results->context, (void *)results->tensors[i].data, (size_t)QN_MAX(results->tensors[i].bytes, 1));
-  qn_free(results->context, results, results_size(results->count));
-}
-
-uint32_t qn_results_get_count(const qn_results *results) {
-  return results->count;
-}
-const qn_tensor *qn_results_get(const qn_results *results, uint32_t index) {
-  return &results->tensors[index];
 }

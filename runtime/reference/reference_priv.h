@@ -34,7 +34,7 @@ typedef struct qn_ref_tensor {
   bool alive;
 } qn_ref_tensor;
 
-// The evaluation of one node.
+// The evaluation of one node; qn_reference_call to the outside.
 typedef struct qn_ref {
   qn_context *context;
   const qn_graph *graph;
@@ -51,6 +51,17 @@ typedef struct qn_ref {
 typedef qn_status (*qn_ref_fn)(qn_ref *ref);
 // NULL for an operation that the executor lacks.
 qn_ref_fn qn_ref_find(qn_op op);
+
+// The outputs of a run, each with its own bytes.
+struct qn_results {
+  qn_context *context;
+  uint32_t count;
+  qn_tensor tensors[];
+};
+// Results without bytes; `data` of each is the context's, at least one byte long (results.c).
+qn_status qn_results_create(qn_context *context, uint32_t count, qn_results **out_results);
+// Gives result `index` the dtype, rank and dims of `shape`, and zeroed bytes.
+qn_status qn_results_add(qn_results *results, uint32_t index, const qn_tensor *shape, void **out_data);
 
 // Every operation but input, const and extern, by the file that evaluates it.
 // clang-format off

@@ -1,0 +1,182 @@
+// Whole graphs: attentions on a device, the rest on the reference executor.
+#include "runtime/bind_priv.h"
+#include "runtime/device_priv.h"
+#include "runtime/reference/reference_priv.h"
+
+// A kernel that one or several attentions share.
+typedef struct runner_kernel {
+  qn_kernel *kernel;
+  qn_loaded_kernel *loaded;
+} runner_kernel;
+
+struct qn_runner {
+  qn_context *context;
+  const qn_graph *graph;
+  uint64_t version; // of the graph that the kernels are for
+  qn_compiler *compiler;
+  qn_device *device;
+  qn_target target;
+  qn_binary binary;
+  qn_runner_attention *attentions; // in graph order
+  runner_kernel *kernels;          // at most one an attention
+  uint32_t attention_count, kernel_count, capacity;
+};
+
+// --- kernels ---------------------------------------------------------------------------------------------
+
+static const runner_kernel *find_kernel(const qn_runner *runner, const char *name) {
+  for (uint32_t i = 0; i < runner->kernel_count; i++)
+    if (strcmp(qn_kernel_get_info(runner->kernels[i].kernel)->name, name) == 0) return &runner->kernels[i];
+  return NULL;
+}
+
+static qn_status add_kernel(qn_runner *runner, const qn_kernel_spec *spec, const qn_kernel **out_kernel) {
+  char name[128];
+  qn_kernel_format_name(spec, name); // tells all that the text depends on
+  const runner_kernel *known = find_kernel(runner, name);
+  if (!known) {
+    runner_kernel *added = &runner->kernels[runner->kernel_count];
+    QN_TRY(qn_compiler_compile(runner->compiler, spec, runner->binary, &added->kernel));
+    runner->kernel_count++;
+    QN_TRY(qn_device_load(runner->device, added->kernel, &added->loaded));
+    known = added;
+  }
+  *out_kernel = known->kernel;
+  return QN_OK;
+}
+
+static qn_status add_attention(qn_runner *runner, qn_node node) {
+  qn_runner_attention *attention = &runner->attentions[runner->attention_count++];
+  qn_kernel_spec spec;
+  attention->node = node;
+  qn_status status = qn_kernel_spec_from_node(runner->graph, node, runner->target, &spec, &attention->reason);
+  if (status == QN_UNSUPPORTED) return QN_OK;
+  QN_TRY(status);
+  QN_TRY(add_kernel(runner, &spec, &attention->kernel));
+  attention->on_device = true;
+  return QN_OK;
+}
+
+static uint32_t count_attentions(const qn_graph *graph) {
+  uint32_t count = 0;
+  for (qn_node node = qn_graph_get_first(graph); node != QN_NONE; node = qn_node_get_next(graph, node))
+    count += qn_node_get_op(graph, node) == QN_OP_attention;
+  return count;
+}
+
+static qn_status prepare(qn_runner *runner) {
+  uint32_t count = count_attentions(runner->graph);
+  runner->attentions = qn_alloc_zero(runner->context, count * sizeof(*runner->attentions));
+  runner->kernels = qn_alloc_zero(runner->context, count * sizeof(*runner->kernels));
+  runner->capacity = count;
+  if (count > 0 && (!runner->attentions || !runner->kernels)) return qn_fail_memory(runner->context);
+  QN_TRY(qn_device_get_target(runner->device, &runner->target));
+  runner->binary = qn_device_get_binary(runner->device, runner->target);
+  for (qn_node node = qn_graph_get_first(runner->graph); node != QN_NONE;
+       node = qn_node_get_next(runner->graph, node))
+    if (qn_node_get_op(runner->graph, node) == QN_OP_attention) QN_TRY(add_attention(runner, node));
+  return QN_OK;
+}
+
+qn_status qn_runner_create(const qn_graph *graph, qn_compiler *compiler, qn_device *device,
+                           qn_runner **out_runner) {
+  qn_context *context = qn_graph_get_context(graph);
+  qn_runner *runner = qn_alloc_zero(context, sizeof(*runner));
+  if (!runner) return qn_fail_memory(context);
+  runner->context = context;
+  runner->graph = graph;
+  runner->version = qn_graph_get_version(graph);
+  runner->compiler = compiler;
+  runner->device = device;
+  qn_status status = prepare(runner);
+  if (status == QN_OK)
+    *out_runner = runner;
+  else
+    qn_runner_destroy(runner);
+  return status;
+}
+
+void qn_runner_destroy(qn_runner *runner) {
+  if (!runner) return;
+  for (uint32_t i = 0; i < runner->kernel_count; i++) {
+    qn_loaded_kernel_destroy(runner->kernels[i].loaded);
+    qn_kernel_destroy(runner->kernels[i].kernel);
+  }
+  qn_free(runner->context, runner->kernels, runner->capacity * sizeof(*runner->kernels));
+  qn_free(runner->context, runner->attentions, runner->capacity * sizeof(*runner->attentions));
+  qn_free(runner->context, runner, sizeof(*runner));
+}
+
+uint32_t qn_runner_get_attention_count(const qn_runner *runner) {
+  return runner->attention_count;
+}
+
+const qn_runner_attention *qn_runner_get_attention(const qn_runner *runner, uint32_t index) {
+  return &runner->attentions[index];
+}
+
+// --- a run -----------------------------------------------------------------------------------------------
+
+typedef struct runner_run {
+  qn_runner *runner;
+  const qn_reference_params *params;
+} runner_run;
+
+static qn_runner_attention *find_attention(const qn_runner *runner, qn_node node) {
+  for (uint32_t i = 0; i < runner->attention_count; i++)
+    if (runner->attentions[i].node == node) return &runner->attentions[i];
+  return NULL;
+}
+
+// What the device has counted since `before`; stays 0 where it does not count.
+static void count(const qn_device *device, const qn_counters *before, qn_counters *out_counters) {
+  qn_counters now;
+  if (!device->ops->get_counters || qn_device_get_counters(device, &now) != QN_OK) return;
+#define X(name, doc) out_counters->name = now.name - before->name;
+  QN_COUNTER_MAP(X)
+#undef X
+}
+
+static qn_status execute(void *user, qn_reference_call *call, qn_node node, const qn_tensor *const *operands,
+                         uint32_t operand_count, bool *out_done) {
+  const qn_runner *runner = ((const runner_run *)user)->runner;
+  qn_runner_attention *attention = find_attention(runner, node);
+  qn_counters before = { 0 };
+  qn_binding binding;
+  void *data;
+  if (!attention || !attention->kernel) return QN_OK;
+  const runner_kernel *kernel = find_kernel(runner, qn_kernel_get_info(attention->kernel)->name);
+  attention->counters = before;
+  attention->on_device = qn_bind_attention(qn_kernel_get_spec(attention->kernel), runner->graph, node, operands,
+                                           operand_count, &binding, &attention->reason);
+  if (!attention->on_device) return QN_OK;
+  QN_TRY(qn_reference_call_new_result(call, 0, &binding.out, &data));
+  if (runner->device->ops->get_counters) QN_TRY(qn_device_get_counters(runner->device, &before));
+  if (qn_run_binding(kernel->loaded, &binding, operands, data) != QN_OK)
+    return qn_fail_within(runner->context, qn_context_get_error(runner->context)->status, "attention '%s'",
+                          qn_value_get_name(runner->graph, qn_node_get_result(runner->graph, node, 0)).text);
+  count(runner->device, &before, &attention->counters);
+  *out_done = true;
+  return QN_OK;
+}
+
+static qn_status on_result(void *user, qn_node node, uint32_t result_index, const qn_tensor *result) {
+  const runner_run *run = user;
+  return run->params->on_result(run->params->user, node, result_index, result);
+}
+
+qn_status qn_runner_run(qn_runner *runner, const qn_reference_params *params, qn_results **out_results) {
+  runner_run run = { .runner = runner, .params = params };
+  if (params->execute || params->mode != QN_REFERENCE_DECLARED)
+    return qn_fail(runner->context, QN_INVALID, "runner",
+                   "params that leave execute to the runner, in mode DECLARED, "
+                   "are expected");
+  if (qn_graph_get_version(runner->graph) != runner->version)
+    return qn_fail(runner->context, QN_INVALID, "runner",
+                   "the graph has changed since its kernels were compiled");
+  qn_reference_params inside = *params;
+  inside.execute = execute;
+  inside.on_result = params->on_result ? on_result : NULL;
+  inside.user = &run;
+  return qn_reference_run(runner->graph, &inside, out_results);
+}
