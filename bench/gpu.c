@@ -6,7 +6,7 @@
 #include "ir/base_priv.h"
 #include "quant/elements_priv.h"
 #include "runtime/nvrtc_priv.h"
-#include "tests/gpu/driver.h"
+#include "tests/kernels/driver.h"
 
 #include <stdio.h>
 #include <stdlib.h>

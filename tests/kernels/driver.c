@@ -1,5 +1,5 @@
 // Opens the table of driver.h.
-#include "tests/gpu/driver.h"
+#include "tests/kernels/driver.h"
 
 #include <dlfcn.h>
 #include <string.h>

@@ -19,16 +19,16 @@ done
 
 cat > "$folder/run" <<'RUN'
 #!/bin/sh
-# Runs the GPU suite and the benchmark of this folder: run [RESULTS]
+# Runs the kernel suite and the benchmark of this folder: run [RESULTS]
 # Exit status: 0 all is well, 1 a case failed, 77 there is no device.
 set -u
 
 here=$(cd "$(dirname "$0")" && pwd)
 results=${1:-$here/results}
 mkdir -p "$results"
-"$here/gpu_suite" --json "$results/gpu_suite.jsonl" > "$results/gpu_suite.txt" 2>&1
+"$here/kernel_suite" --device cuda --json "$results/kernel_suite.jsonl" > "$results/kernel_suite.txt" 2>&1
 status=$?
-cat "$results/gpu_suite.txt"
+cat "$results/kernel_suite.txt"
 [ "$status" -eq 77 ] && exit 77
 "$here/bench_gpu" --json "$results/bench_gpu.jsonl" > "$results/bench_gpu.txt" 2>&1 || status=1
 cat "$results/bench_gpu.txt"

@@ -1,7 +1,7 @@
 // The few functions of the CUDA driver that tests and benchmarks need beyond the library: streams, graphs,
 // events.
-#ifndef TESTS_GPU_DRIVER_H
-#define TESTS_GPU_DRIVER_H
+#ifndef TESTS_KERNELS_DRIVER_H
+#define TESTS_KERNELS_DRIVER_H
 
 #include <stdbool.h>
 #include <stddef.h>

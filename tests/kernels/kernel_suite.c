@@ -1,0 +1,383 @@
+// The kernel suite: every case unfused against f64, fused against the unfused result through the CPU quantizer,
+// on a device.
+//
+//   kernel_suite --device cuda|emulator|reference [--tap] [--json FILE] [--shard I/N] [--case N] [--threads N]
+//                [--cache-dir DIR] [--full [--seconds N] [--seed N]]
+//   kernel_suite --list | --compile TARGET
+//
+// Exit status: 0 all cases hold, 1 one does not, 2 bad usage, 77 there is no device or no NVRTC (with --tap: 0,
+// and the plan says so). With --device reference the reference executor stands in for a device: errors are
+// planted in its output, and the suite must find them. --full runs the full product of element type, head_dim,
+// mask, layout and output in random order, with random choices for all else, for as long as it is given.
+#include "ir/base_priv.h"
+#include "quant/elements_priv.h"
+#include "tests/kernels/oracle.h"
+#include "tests/kernels/runner.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum { SKIP = 77 };
+
+typedef enum plant { PLANT_NONE, PLANT_VALUE, PLANT_CODE } plant; // an error in the output
+
+typedef struct suite {
+  qn_context *context;
+  kernel_runner runner;
+  plant plant;
+  bool tap;
+  FILE *json;
+  uint32_t ran, failed;
+} suite;
+
+typedef struct options {
+  kernel_device device;
+  bool device_given, tap, list, full;
+  qn_target compile; // QN_TARGET_COUNT: run
+  uint32_t shard, shards, threads, seconds;
+  long only;
+  uint64_t seed;
+  const char *json, *cache_dir;
+} options;
+
+typedef struct outcome {
+  kernel_verdict values, codes;
+  uint64_t different; // fused codes unlike the quantized unfused output, in exact numerics
+  kernel_replay replay;
+  const char *complaint; // NULL: the case holds
+} outcome;
+
+// --- one case ----------------------------------------------------------------------------------------------
+
+// Changes sign and magnitude of the largest output.
+static void plant_error(const kernel_oracle *oracle, uint32_t element_size, uint8_t *out) {
+  uint64_t at = 0;
+  for (uint64_t i = 1; i < oracle->data->out_count; i++)
+    if (fabs(oracle->expected[i]) > fabs(oracle->expected[at])) at = i;
+  out[(at + 1) * element_size - 1] ^= 0xC0;
+}
+
+static qn_status compare(suite *s, const kernel_oracle *oracle, uint8_t *unfused, uint8_t *fused,
+                         outcome *out) {
+  const kernel_data *data = oracle->data;
+  QN_TRY(kernel_runner_run(&s->runner, data, false, unfused, &out->replay));
+  QN_TRY(kernel_runner_run(&s->runner, data, true, fused, &out->replay));
+  if (s->plant == PLANT_VALUE) plant_error(oracle, qn_element_size(data->c.dtype), unfused);
+  if (s->plant == PLANT_CODE) plant_error(oracle, 1, fused);
+  out->values = kernel_oracle_check_values(oracle, unfused);
+  QN_TRY(kernel_oracle_check_codes(s->context, oracle, fused, &out->codes));
+  if (data->c.numerics == QN_EXACT)
+    QN_TRY(kernel_oracle_count_different(s->context, oracle, unfused, fused, &out->different));
+  if (out->values.outside)
+    out->complaint = "the unfused output is beyond the bound";
+  else if (out->different)
+    out->complaint = "fused codes differ from the quantized unfused output";
+  else if (out->codes.outside)
+    out->complaint = "fused codes are beyond the bound";
+  else if (out->replay == REPLAY_DIFFERENT)
+    out->complaint = "a captured launch gives other codes";
+  return QN_OK;
+}
+
+static qn_status run_on(suite *s, kernel_data *data, outcome *out) {
+  kernel_oracle oracle;
+  QN_TRY(kernel_oracle_create(s->context, data, &oracle));
+  uint8_t *unfused = malloc(data->out_count * qn_element_size(data->c.dtype) + 1);
+  uint8_t *fused = malloc(data->out_count + 1);
+  qn_status status = unfused && fused ? compare(s, &oracle, unfused, fused, out) : qn_fail_memory(s->context);
+  free(unfused);
+  free(fused);
+  kernel_oracle_free(&oracle);
+  return status;
+}
+
+static qn_status run_case(suite *s, const kernel_case *c, uint64_t seed, outcome *out) {
+  kernel_data data;
+  *out = (outcome){ 0 };
+  QN_TRY(kernel_data_create(s->context, c, seed, &data));
+  qn_status status = run_on(s, &data, out);
+  kernel_data_free(&data);
+  return status;
+}
+
+// --- reporting ---------------------------------------------------------------------------------------------
+
+static void report(suite *s, uint32_t index, const char *text, qn_status status, const outcome *out) {
+  static const char *const replays[] = { "none", "same", "different" };
+  const qn_error *error = qn_context_get_error(s->context);
+  bool holds = status == QN_OK && !out->complaint;
+  s->ran++;
+  s->failed += !holds;
+  printf("%s %u - %u: %s\n", holds ? "ok" : "not ok", s->ran, index, text);
+  if (status != QN_OK)
+    printf("# %s: %s: %s\n", qn_status_name(status), error->place ? error->place : "", error->message);
+  else if (out->complaint)
+    printf("# %s: %llu values (first %llu), %llu codes (first %llu), %llu codes unlike\n", out->complaint,
+           (unsigned long long)out->values.outside, (unsigned long long)out->values.first,
+           (unsigned long long)out->codes.outside, (unsigned long long)out->codes.first,
+           (unsigned long long)out->different);
+  if (status == QN_OK)
+    printf("# worst %.3f of the bound, codes %.3f, replay %s\n", out->values.worst, out->codes.worst,
+           replays[out->replay]);
+  fflush(stdout);
+  if (s->json)
+    fprintf(
+        s->json,
+        "{\"case\": %u, \"what\": \"%s\", \"holds\": %s, \"status\": \"%s\", \"values_worst\": %.4g, "
+        "\"values_max_error\": %.4g, \"codes_worst\": %.4g, \"codes_different\": %llu, \"replay\": \"%s\"}\n",
+        index, text, holds ? "true" : "false", qn_status_name(status), out->values.worst, out->values.max_error,
+        out->codes.worst, (unsigned long long)out->different, replays[out->replay]);
+}
+
+// With the reference executor in the place of a device: whether planted errors are found.
+static void find_errors(suite *s, uint64_t seed, const kernel_case *c, outcome *out) {
+  outcome planted;
+  if (c->q_len == 0 || c->kv_len == 0) return; // all zeros: a change of the sign is none
+  for (s->plant = PLANT_VALUE; s->plant <= PLANT_CODE && !out->complaint; s->plant++)
+    if (run_case(s, c, seed, &planted) != QN_OK || !planted.complaint)
+      out->complaint = s->plant == PLANT_VALUE ? "a planted error in the values was not found"
+                                               : "a planted error in the codes was not found";
+  s->plant = PLANT_NONE;
+}
+
+static void run_one(suite *s, uint32_t index, uint64_t seed, const kernel_case *c) {
+  char text[512];
+  outcome out;
+  kernel_case_format(c, text);
+  qn_status status = run_case(s, c, seed, &out);
+  if (status == QN_OK && s->runner.kind == DEVICE_REFERENCE) find_errors(s, seed, c, &out);
+  report(s, index, text, status, &out);
+}
+
+static int finish(const suite *s) {
+  printf("# %u cases, %u failed\n", s->ran, s->failed);
+  return s->failed > 0 || s->ran == 0;
+}
+
+// --- the covering set --------------------------------------------------------------------------------------
+
+static bool is_chosen(const options *o, uint32_t index) {
+  return o->only >= 0 ? (uint32_t)o->only == index : index % o->shards == o->shard;
+}
+
+static int run_cover(suite *s, const options *o) {
+  static kernel_case cases[KERNEL_CASES_MAX];
+  cover_totals totals;
+  uint32_t count = kernel_cases_cover(s->runner.only, cases, &totals), chosen = 0;
+  for (uint32_t i = 0; i < count; i++) chosen += is_chosen(o, i);
+  printf("1..%u\n", chosen);
+  printf("# %u cases cover %u pairs of options; %u more exclude each other\n", count,
+         totals.pairs - totals.refused, totals.refused);
+  for (uint32_t i = 0; i < count; i++)
+    if (is_chosen(o, i)) run_one(s, i, i + 1, &cases[i]);
+  return finish(s);
+}
+
+static int list(void) {
+  static kernel_case cases[KERNEL_CASES_MAX];
+  cover_totals totals;
+  char text[512];
+  uint32_t count = kernel_cases_cover(QN_TARGET_COUNT, cases, &totals);
+  for (uint32_t i = 0; i < count; i++) {
+    kernel_case_format(&cases[i], text);
+    printf("%3u %s\n", i, text);
+  }
+  printf("%u cases, %u pairs, %u of them excluded\n", count, totals.pairs, totals.refused);
+  return 0;
+}
+
+// --- the full product --------------------------------------------------------------------------------------
+
+static double seconds_now(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+// A random order of 0 .. count - 1.
+static uint32_t *shuffled(uint32_t count, uint64_t seed) {
+  uint32_t *order = malloc(count * sizeof(*order));
+  for (uint32_t i = 0; order && i < count; i++) {
+    uint32_t at = cover_random(&seed) % (i + 1);
+    order[i] = order[at];
+    order[at] = i;
+  }
+  return order;
+}
+
+static int run_full(suite *s, const options *o) {
+  uint32_t count = kernel_cases_count_product(), refused = 0, i = o->shard;
+  uint32_t *order = shuffled(count, o->seed);
+  double end = seconds_now() + o->seconds;
+  if (!order) return 1;
+  for (; i < count && (o->seconds == 0 || seconds_now() < end); i += o->shards) {
+    kernel_case c;
+    if (!kernel_cases_get_product(s->runner.only, order[i], o->seed, &c))
+      refused++;
+    else
+      run_one(s, order[i], o->seed + order[i], &c);
+  }
+  free(order);
+  printf("1..%u\n# %u of the %u combinations, seed %llu; %u more are refused\n", s->ran, s->ran, count,
+         (unsigned long long)o->seed, refused);
+  return finish(s);
+}
+
+// --- machine code ------------------------------------------------------------------------------------------
+
+static bool compiles(suite *s, uint32_t index, const kernel_data *data, bool fused) {
+  qn_kernel *kernel;
+  qn_status status = kernel_runner_compile(&s->runner, data, fused, QN_CUBIN, &kernel);
+  if (status != QN_OK) {
+    const qn_error *error = qn_context_get_error(s->context);
+    printf("%3u FAIL %s: %s: %s\n", index, qn_status_name(status), error->place, error->message);
+    return false;
+  }
+  const qn_kernel_info *info = qn_kernel_get_info(kernel);
+  bool lean = info->spill_bytes == 0 && info->local_bytes == 0;
+  printf("%3u %s %u registers, %u bytes spilled, %u of local memory, %.0f ms  %s\n", index,
+         lean ? "ok  " : "FAIL", info->registers, info->spill_bytes, info->local_bytes, info->compile_ms,
+         info->name);
+  fflush(stdout);
+  qn_kernel_destroy(kernel);
+  return lean;
+}
+
+// Every kernel of the covering set as machine code for one target: no spills, no local memory.
+static int compile_all(suite *s, const options *o) {
+  static kernel_case cases[KERNEL_CASES_MAX];
+  cover_totals totals;
+  uint32_t count = kernel_cases_cover(o->compile, cases, &totals);
+  for (uint32_t i = 0; i < count; i++) {
+    kernel_data data;
+    if (!is_chosen(o, i)) continue;
+    if (kernel_data_create(s->context, &cases[i], 1, &data) != QN_OK) return 1;
+    s->ran++;
+    s->failed += !(compiles(s, i, &data, false) & compiles(s, i, &data, true));
+    kernel_data_free(&data);
+  }
+  return finish(s);
+}
+
+// --- the program -------------------------------------------------------------------------------------------
+
+static int skip(const suite *s) {
+  const qn_error *error = qn_context_get_error(s->context);
+  printf("1..0 # SKIP %s: %s\n", error->place ? error->place : "", error->message);
+  return s->tap ? 0 : SKIP;
+}
+
+// A device without NVRTC is no reason to call the kernels tested; neither is an emulator without NVRTC, but
+// there the cache may have all that is needed.
+static int say_device(suite *s) {
+  const char *path;
+  int major, minor;
+  qn_device *device;
+  if (s->runner.kind == DEVICE_REFERENCE) return 0;
+  if (kernel_runner_get_device(&s->runner, QN_TARGET_sm_90a, &device) != QN_OK) return 1;
+  printf("# %s\n", qn_device_get_name(device));
+  if (s->runner.kind == DEVICE_EMULATOR) return 0;
+  if (qn_compiler_get_nvrtc(s->runner.compiler, &path, &major, &minor) != QN_OK) {
+    printf("# %s\n", qn_context_get_error(s->context)->message);
+    return 1;
+  }
+  printf("# NVRTC %d.%d: %s\n", major, minor, path);
+  return 0;
+}
+
+static int run(suite *s, const options *o) {
+  qn_status status = kernel_runner_open(s->context, o->device, o->threads, o->cache_dir, &s->runner);
+  if (status == QN_UNAVAILABLE) return skip(s);
+  if (status != QN_OK) {
+    printf("Bail out! %s\n", qn_context_get_error(s->context)->message);
+    return 1;
+  }
+  if (o->compile < QN_TARGET_COUNT) return compile_all(s, o);
+  int code = say_device(s);
+  if (code != 0) return code;
+  return o->full ? run_full(s, o) : run_cover(s, o);
+}
+
+static bool read_number(const char *text, unsigned long most, uint32_t *out) {
+  char *end;
+  unsigned long value = strtoul(text, &end, 10);
+  if (end == text || *end || value > most) return false;
+  *out = (uint32_t)value;
+  return true;
+}
+
+static bool read_shard(const char *text, options *o) {
+  char end;
+  return sscanf(text, "%u/%u%c", &o->shard, &o->shards, &end) == 2 && o->shards > 0 && o->shard < o->shards;
+}
+
+static bool read_device(const char *text, options *o) {
+  static const char *const names[] = { "cuda", "emulator", "reference" };
+  for (size_t i = 0; i < QN_COUNT(names); i++)
+    if (strcmp(text, names[i]) == 0) {
+      o->device = (kernel_device)i;
+      return o->device_given = true;
+    }
+  return false;
+}
+
+static bool read_flag(const char *name, options *o) {
+  if (strcmp(name, "--tap") == 0) return o->tap = true;
+  if (strcmp(name, "--list") == 0) return o->list = true;
+  if (strcmp(name, "--full") == 0) return o->full = true;
+  return false;
+}
+
+static bool read_option(const char *name, const char *value, options *o) {
+  uint32_t number;
+  if (strcmp(name, "--device") == 0) return read_device(value, o);
+  if (strcmp(name, "--shard") == 0) return read_shard(value, o);
+  if (strcmp(name, "--threads") == 0) return read_number(value, 1024, &o->threads);
+  if (strcmp(name, "--seconds") == 0) return read_number(value, UINT32_MAX, &o->seconds);
+  if (strcmp(name, "--compile") == 0) {
+    o->device = DEVICE_EMULATOR; // any that has a compiler
+    o->device_given = true;
+    return (o->compile = qn_target_find(value)) < QN_TARGET_COUNT;
+  }
+  if (strcmp(name, "--case") == 0 && read_number(value, INT32_MAX, &number)) return (o->only = number) >= 0;
+  if (strcmp(name, "--seed") == 0 && read_number(value, UINT32_MAX, &number)) return (o->seed = number), true;
+  if (strcmp(name, "--json") == 0) return (o->json = value) != NULL;
+  if (strcmp(name, "--cache-dir") == 0) return (o->cache_dir = value) != NULL;
+  return false;
+}
+
+static bool read_options(int argc, char **argv, options *o) {
+  for (int i = 1; i < argc; i++) {
+    if (read_flag(argv[i], o)) continue;
+    if (i + 1 == argc || !read_option(argv[i], argv[i + 1], o)) return false;
+    i++;
+  }
+  return o->device_given || o->list;
+}
+
+int main(int argc, char **argv) {
+  options o = { .compile = QN_TARGET_COUNT, .shards = 1, .only = -1, .seed = 1 };
+  suite s = { 0 };
+  if (!read_options(argc, argv, &o)) {
+    fprintf(
+        stderr,
+        "usage: kernel_suite --device cuda|emulator|reference [--tap] [--json FILE] [--shard I/N] [--case N]\n"
+        "                    [--threads N] [--cache-dir DIR] [--full [--seconds N] [--seed N]]\n"
+        "       kernel_suite --list | --compile TARGET\n");
+    return 2;
+  }
+  if (o.list) return list();
+  if (qn_context_create(NULL, &s.context) != QN_OK) return 1;
+  if (o.json && !(s.json = fopen(o.json, "w"))) {
+    perror(o.json);
+    return 2;
+  }
+  s.tap = o.tap;
+  int code = run(&s, &o);
+  kernel_runner_close(&s.runner);
+  if (s.json) fclose(s.json);
+  qn_context_destroy(s.context);
+  return code;
+}
