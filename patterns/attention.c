@@ -2,7 +2,7 @@
 //
 // One core, since canonicalize has already brought layout chains to transpose and repeat. The optional parts
 // are the product of what producers do: the scale on q, on k, on both or on the scores, by mul or div; grouped
-// queries; a mask that is added; casts around the softmax; a NaN guard behind it.
+// queries; softcap; a mask that is added; casts around the softmax; a NaN guard behind it.
 #include "patterns/rule_priv.h"
 
 #include "ir/element_priv.h"
@@ -51,6 +51,15 @@ static qn_status folded_scale(const qn_match *match, const qn_arg *args, qn_attr
     if (arm == 1) scale /= read_scalar(graph, qn_match_get_value(match, steps[i][1]));
   }
   out_attr->f = scale;
+  return QN_OK;
+}
+
+// c tanh(s / c), the same for -c; 0 where there is none.
+static qn_status softcap_of(const qn_match *match, const qn_arg *args, qn_attr *out_attr) {
+  (void)args;
+  out_attr->f = qn_match_get_arm(match, "soft") == 0
+                    ? fabs(read_scalar(qn_match_get_graph(match), qn_match_get_value(match, "cap")))
+                    : 0;
   return QN_OK;
 }
 
@@ -176,7 +185,8 @@ static qn_status zero_of(const qn_match *match, const qn_arg *args, qn_attr *out
   "kr   = repeat(kt)[axis=1, count=_]?                                                      \n" \
   "ks   = mul(kr, ck:factor) | div(kr, ck) | kr                                             \n" \
   "s    = matmul(qs, ks)                                                                    \n" \
-  "sc   = mul(s, cs:factor) | div(s, cs) | s                                                \n"
+  "sc   = mul(s, cs:factor) | div(s, cs) | s                                                \n" \
+  "soft = mul(tanh(div(sc, cap:factor)), cap) | sc                                          \n"
 #define WEIGHTS                                                                                 \
   "wide = cast(m)[to=_]?                                                                    \n" \
   "p    = softmax(wide)                                                                     \n" \
@@ -186,31 +196,32 @@ static qn_status zero_of(const qn_match *match, const qn_arg *args, qn_attr *out
   "o    = matmul(back, vr)                                                                  \n" \
   "=> o"
 #define ATTENTION(mask) \
-  "o = attention(q, k, v, " mask ")[scale=@folded_scale(), k_layout=@layout_of_k(), softmax_type=@type_of_softmax()]"
+  "o = attention(q, k, v, " mask ")"                                                                    \
+  "[scale=@folded_scale(), softcap=@softcap_of(), k_layout=@layout_of_k(), softmax_type=@type_of_softmax()]"
 // One head of k and v that is repeated, and four that are not, as many as the sequence is long, so that every form of kt
 // fits. Recovering rounds less often than the parts do.
 #define SAMPLE(mask_of_5_by_7, mask_of_4_by_4)                                                                        \
-  "q: f32[2,4,5,64]; k, v: f32[2,1,7,64]; count = 4; to = f32; cq: f32[] = 0.5; ck: f32[] = 0.25; cs: f32[] = 0.75;"  \
+  "q: f32[2,4,5,64]; k, v: f32[2,1,7,64]; count = 4; to = f32; cq: f32[] = 0.5; ck: f32[] = 0.25; cs: f32[] = 0.75; cap: f32[] = 2;"  \
   "z: f32[] = 0; within 1e-5; " mask_of_5_by_7 " |"                                                                   \
-  "q: f32[2,4,4,64]; k, v: f32[2,4,4,64]; to = f32; cq: f32[1] = 0.5; ck: f32[] = 0.25; cs: f32[] = 0.75;"            \
+  "q: f32[2,4,4,64]; k, v: f32[2,4,4,64]; to = f32; cq: f32[1] = 0.5; ck: f32[] = 0.25; cs: f32[] = 0.75; cap: f32[] = 2;"            \
   "z: f32[] = 0; within 1e-5; " mask_of_4_by_4
 
 static const qn_rule rules[] = {
   { .name = "recover_attention",
     .doc = "softmax(scale q k^T + mask) v in its parts is one attention.",
-    .match = SCORES "m = add(sc, mask) | sc\n" WEIGHTS,
+    .match = SCORES "m = add(soft, mask) | soft\n" WEIGHTS,
     .where = { { "is_attention", "q", "k", "v" }, { "is_mask", "mask", "s" } },
     .build = ATTENTION("mask"),
     .sample = SAMPLE("mask: f32[2,1,5,7]", "mask: f32[4]") },
   { .name = "recover_attention_keep",
     .doc = "The same where a boolean mask says which scores are kept and the others become a constant.",
-    .match = SCORES "m = where(keep, sc, fill:hiding)\n" WEIGHTS,
+    .match = SCORES "m = where(keep, soft, fill:hiding)\n" WEIGHTS,
     .where = { { "is_attention", "q", "k", "v" }, { "is_choice", "keep", "s" } },
     .build = "bias = where(keep, const()[value=@zero_of(fill)], fill)\n" ATTENTION("bias"),
     .sample = SAMPLE("keep: bool[2,1,5,7]; fill: f32[] = -3e38", "keep: bool[4,1,4]; fill: f32[] = -3e38") },
   { .name = "recover_attention_hide",
     .doc = "The same where a boolean mask says which scores become a constant.",
-    .match = SCORES "m = where(hide, fill:hiding, sc)\n" WEIGHTS,
+    .match = SCORES "m = where(hide, fill:hiding, soft)\n" WEIGHTS,
     .where = { { "is_attention", "q", "k", "v" }, { "is_choice", "hide", "s" } },
     .build = "bias = where(hide, fill, const()[value=@zero_of(fill)])\n" ATTENTION("bias"),
     .sample = SAMPLE("hide: bool[2,1,5,7]; fill: f32[] = -1e30", "hide: bool[4]; fill: f32[] = -1e30") },
@@ -234,11 +245,8 @@ static const qn_predicate predicates[] = {
 };
 
 static const qn_function functions[] = {
-  { "folded_scale", folded_scale },
-  { "layout_of_k", layout_of_k },
-  { "type_of_softmax", type_of_softmax },
-  { "zero_of", zero_of },
-  { 0 },
+  { "folded_scale", folded_scale },       { "softcap_of", softcap_of }, { "layout_of_k", layout_of_k },
+  { "type_of_softmax", type_of_softmax }, { "zero_of", zero_of },       { 0 },
 };
 
 const qn_family qn_family_attention = {
