@@ -14,7 +14,7 @@ static const char *const scale_ops[] = { "", "mul", "div" };
 typedef struct spelling {
   int q_scale, k_scale, s_scale; // NO_SCALE, MUL, DIV
   int k_form;                    // 0: BHSD transposed, 1: from BSHD, 2: through three dims
-  bool groups, mask, cast, guard;
+  bool groups, softcap, mask, cast, guard;
 } spelling;
 
 static void append(char *text, const char *line) {
@@ -36,7 +36,9 @@ static void write_graph(const spelling *s, char *text) {
   const char *k_in = s->groups ? "[2,2,7,8]" : s->k_form == 1 ? "[2,7,4,8]" : "[2,4,7,8]";
   sprintf(text, "graph \"g\" (q: f32[2,4,5,8], k: f32%s, v: f32%s, mask: f32[2,1,5,7]) {\n", k_in,
           s->groups ? "[2,2,7,8]" : "[2,4,7,8]");
-  append(text, "  c: f32[] = const[value={0.7}]\n  z: f32[] = const[value={0}]\n");
+  append(
+      text,
+      "  c: f32[] = const[value={0.7}]\n  cap: f32[] = const[value={-1.5}]\n  z: f32[] = const[value={0}]\n");
   const char *v = "v", *k = "k";
   if (s->groups) {
     append(text, "  ax: s64[1] = const[value={2}]\n  ex: s64[5] = const[value={2, 2, 2, 7, 8}]\n  sh: s64[4] = "
@@ -62,7 +64,10 @@ static void write_graph(const spelling *s, char *text) {
   scale(text, s->k_scale, "ks", "[2,4,8,7]", "kt", "c");
   append(text, "  s: f32[2,4,5,7] = matmul(qs, ks)\n");
   scale(text, s->s_scale, "sc", "[2,4,5,7]", "s", "c");
-  append(text, s->mask ? "  m: f32[2,4,5,7] = add(sc, mask)\n" : "  m: f32[2,4,5,7] = identity(sc)\n");
+  append(text, s->softcap ? "  h: f32[2,4,5,7] = div(sc, cap)\n  t: f32[2,4,5,7] = tanh(h)\n"
+                            "  soft: f32[2,4,5,7] = mul(t, cap)\n"
+                          : "  soft: f32[2,4,5,7] = identity(sc)\n");
+  append(text, s->mask ? "  m: f32[2,4,5,7] = add(soft, mask)\n" : "  m: f32[2,4,5,7] = identity(soft)\n");
   append(text, s->cast ? "  w: f64[2,4,5,7] = cast(m)[to=f64]\n  p: f64[2,4,5,7] = softmax(w)[axis=3]\n"
                        : "  p: f32[2,4,5,7] = softmax(m)\n");
   const char *type = s->cast ? "f64" : "f32";
@@ -128,6 +133,7 @@ static void check_spelling(const spelling *s) {
       attentions++;
       cr_expect_float_eq(qn_node_get_float(r.graph, node, "scale"), expected_scale(s), 1e-6, "%s\n%s", text,
                          r.text.text);
+      cr_expect_float_eq(qn_node_get_float(r.graph, node, "softcap"), s->softcap ? 1.5 : 0, 1e-6);
     } else if (op != QN_OP_input && op != QN_OP_const) {
       others++;
     }
@@ -155,6 +161,12 @@ Test(recover, every_transpose_of_k_with_and_without_groups) {
       if (!(form == 1 && groups))
         check_spelling(
             &(spelling){ .q_scale = MUL, .k_scale = MUL, .k_form = form, .groups = groups, .mask = true });
+}
+
+// A bound of -1.5 is one of 1.5: both factors change their sign.
+Test(recover, softcap_with_and_without_mask) {
+  check_spelling(&(spelling){ .s_scale = MUL, .softcap = true });
+  check_spelling(&(spelling){ .q_scale = DIV, .softcap = true, .mask = true, .cast = true });
 }
 
 Test(recover, mask_casts_and_guard) {
