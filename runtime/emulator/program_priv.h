@@ -50,9 +50,12 @@ typedef enum qn_ptx_operand_kind {
   QN_PTX_IMMEDIATE_F32, // value: the bits of 0f...
   QN_PTX_IMMEDIATE_F64, // value: the bits of 0d... or of a decimal literal
   QN_PTX_SPECIAL_REGISTER,
-  QN_PTX_ADDRESS, // [register + value], [symbol + value] or [value]
-  QN_PTX_SYMBOL,  // a variable, a parameter or a function by its name, plus value
-  QN_PTX_SINK     // "_"
+  QN_PTX_ADDRESS,  // [register + value], [symbol + value] or [value]
+  QN_PTX_SYMBOL,   // a variable or a parameter by its name, plus value
+  QN_PTX_FUNCTION, // value: index into functions
+  QN_PTX_LABEL,    // value: index into instrs; may be one past the function's last instruction
+  QN_PTX_TARGETS,  // value: index into target_lists
+  QN_PTX_SINK      // "_"
 } qn_ptx_operand_kind;
 
 typedef struct qn_ptx_operand {
@@ -66,7 +69,13 @@ typedef struct qn_ptx_operand {
   int64_t value;
 } qn_ptx_operand;
 
-// One place between the commas: a single operand, a vector {a, b} or a pair a|b.
+// One place between the commas: a single operand, a vector {a, b} or a pair a|b. Three opcodes differ:
+//   bra   slot 0: the LABEL, which is also `target`
+//   brx   slot 0: the index; slot 1: the TARGETS
+//   call  always three slots: the `.param` SYMBOLs that take the results (none: count 0), the FUNCTION, which
+//   is
+//         also `target`, and the `.param` SYMBOLs that hold the arguments. They agree with the function's
+//         symbols in number and size.
 typedef struct qn_ptx_slot {
   uint16_t first, count; // of the instruction's operands
 } qn_ptx_slot;
@@ -92,7 +101,7 @@ typedef struct qn_ptx_instr {
   qn_ptx_slot slots[QN_PTX_SLOTS_MAX]; // results first, as written
   uint8_t slot_count, token_count;
   uint8_t tokens[QN_PTX_TOKENS_MAX]; // qn_ptx_token
-  uint32_t guard;                    // predicate register; QN_PTX_NONE: always
+  uint32_t guard, guard_column;      // predicate register; QN_PTX_NONE: always
   bool guard_negated;
   uint32_t target;            // of a branch: an index into instrs; of a call: of functions. QN_PTX_NONE
   uint32_t line;              // in the PTX text, from 1
@@ -129,19 +138,36 @@ typedef struct qn_ptx_symbol {
 
 typedef struct qn_ptx_function {
   const char *name;
-  bool is_entry;
-  uint32_t first, count; // instructions
-  uint32_t
-      param_bytes; // of an entry: its parameter space. Of a device function: of its call frame, results first
+  bool is_entry, is_defined; // a function that is only declared has no instructions
+  uint32_t first, count;     // instructions
+  // The function's results, then its parameters, as symbols that follow each other.
+  uint32_t first_symbol, result_count, param_count;
+  uint32_t param_bytes;    // of an entry: its parameters. Of a device function: its results and parameters
+  uint32_t frame_bytes;    // its whole param space: after these the `.param` variables that its scopes declare
   uint32_t local_bytes;    // a lane, `.local` variables
   uint32_t threads_max[3]; // .maxntid or .reqntid; 0: not said
   bool threads_required;   // .reqntid
   uint32_t cluster[3];     // .reqnctapercluster; 0: none
 } qn_ptx_function;
 
-// Addresses of space `param` at a call: the caller stores to the callee's frame. The reader gives `.param`
-// variables that a caller declares in a scope symbols of their own in space param; the operands of `call` name
-// them.
+// Registers of one declaration: their numbers and columns follow each other.
+typedef struct qn_ptx_register_group {
+  const char *name; // "%r" of "%r<12>", or a single register's own name
+  bool is_range;
+  qn_ptx_token type;
+  uint32_t first, count;
+  uint32_t column; // of the first one
+} qn_ptx_register_group;
+
+// The labels of a .branchtargets.
+typedef struct qn_ptx_target_list {
+  const qn_ptx_operand *labels;
+  uint32_t count;
+} qn_ptx_target_list;
+
+// The param space of a function is a frame of its own: results and parameters first (frame_bytes). `.param`
+// variables that a caller declares in a scope are symbols in the caller's frame; a call copies its arguments
+// from there to the callee's frame, and its results back.
 typedef struct qn_ptx_program {
   qn_context *context;
   qn_arena arena;       // holds all of it
@@ -153,6 +179,10 @@ typedef struct qn_ptx_program {
   qn_ptx_symbol *symbols;
   uint32_t symbol_count;
   uint32_t register_count;
+  qn_ptx_register_group *groups; // in order of `first`
+  uint32_t group_count;
+  qn_ptx_target_list *target_lists;
+  uint32_t target_list_count;
   uint32_t columns;      // words of all register columns of a warp (machine_priv.h)
   uint64_t shared_bytes; // static shared memory of a block, of all functions
   uint64_t global_bytes, const_bytes;
@@ -168,13 +198,29 @@ typedef struct qn_ptx_program {
 qn_status qn_ptx_read(qn_context *context, const char *text, size_t length, const char *place,
                       qn_ptx_program **out_program);
 void qn_ptx_program_destroy(qn_ptx_program *program);
+// The same with other opcodes than those of opcodes.def: for tests of the reader itself.
+typedef struct qn_ptx_row_set {
+  const qn_ptx_row *rows;
+  uint32_t count;
+} qn_ptx_row_set;
+qn_ptx_row_set qn_ptx_get_rows(void);
+qn_status qn_ptx_read_with(qn_context *context, const qn_ptx_row_set *rows, const char *text, size_t length,
+                           const char *place, qn_ptx_program **out_program);
 // NULL if there is none.
 const qn_ptx_function *qn_ptx_find_entry(const qn_ptx_program *program, const char *name);
 // The row of an opcode; NULL if there is none. `name` without modifiers.
 const qn_ptx_row *qn_ptx_find_row(const char *name, size_t length);
 
+// For messages: the name of a register, "%r12", in `out`; a line of the text without the space around it.
+void qn_ptx_write_register(const qn_ptx_program *program, uint32_t reg, char *out, size_t size);
+const char *qn_ptx_get_line(const qn_ptx_program *program, uint32_t line, size_t *out_length);
+
 // --- for bind functions
 // ----------------------------------------------------------------------------------------
+
+#define OP(name, results, sources_min, sources_max, bind, accepts)                                             \
+  bool qn_emu_bind_##bind(const qn_ptx_program *program, qn_ptx_instr *instr, const char **out_words);
+#include "runtime/emulator/opcodes.def"
 
 static inline bool qn_ptx_has(const qn_ptx_instr *instr, qn_ptx_token token) {
   for (uint32_t i = 0; i < instr->token_count; i++)
@@ -189,6 +235,9 @@ static inline qn_ptx_token qn_ptx_type(const qn_ptx_instr *instr, uint32_t n) {
 static inline uint32_t qn_ptx_bits(qn_ptx_token type) {
   return qn_ptx_token_get_info(type)->bits;
 }
+// Whether every register of a slot has exactly `bits` bits (1: predicates); other operands always do. What a
+// bind function promises to the code that reads and writes columns.
+bool qn_ptx_fits(const qn_ptx_instr *instr, uint32_t slot, uint32_t bits);
 static inline const qn_ptx_operand *qn_ptx_at(const qn_ptx_instr *instr, uint32_t slot, uint32_t element) {
   return &instr->operands[instr->slots[slot].first + element];
 }
