@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-enum { ROW_ALIGNMENT = 16 }; // bytes of one asynchronous copy
+enum { CHUNK = 16 }; // bytes of one asynchronous copy, to which rows are aligned
 
 static const char PLACE[] = "launch";
 
@@ -29,17 +29,6 @@ qn_dtype qn_kernel_get_staged_dtype(const qn_kernel_spec *spec) {
   return fused && spec->numerics == QN_DIRECT ? QN_F32 : spec->out_dtype;
 }
 
-// The q tile, then `stages` pairs of a k tile and a v tile; at the end of a block its output rows instead.
-uint32_t qn_kernel_get_shared_bytes(const qn_kernel_spec *spec) {
-  qn_kernel_spec resolved = *spec;
-  qn_kernel_spec_resolve(&resolved);
-  uint32_t q = resolved.tile_q * resolved.head_dim;
-  uint32_t kv = resolved.tile_kv * (resolved.head_dim + resolved.v_head_dim);
-  uint32_t tiles = (q + resolved.stages * kv) * element_bytes(resolved.dtype);
-  uint32_t output = resolved.tile_q * resolved.v_head_dim * element_bytes(qn_kernel_get_staged_dtype(spec));
-  return QN_MAX(tiles, output);
-}
-
 static qn_status check_rows(qn_context *context, const qn_kernel_spec *spec, const char *name,
                             qn_device_ptr base, const qn_strides *stride) {
   int64_t bytes = element_bytes(spec->dtype);
@@ -49,15 +38,14 @@ static qn_status check_rows(qn_context *context, const qn_kernel_spec *spec, con
   } axes[] = { { "batch", stride->batch }, { "head", stride->head }, { "position", stride->position } };
 
   if (base == 0) return qn_fail(context, QN_INVALID, PLACE, "%s is a null pointer", name);
-  if (base % ROW_ALIGNMENT != 0)
+  if (base % CHUNK != 0)
     return qn_fail(context, QN_INVALID, PLACE, "%s must be aligned to %d bytes, its address is 0x%llx", name,
-                   ROW_ALIGNMENT, (unsigned long long)base);
+                   CHUNK, (unsigned long long)base);
   for (size_t i = 0; i < QN_COUNT(axes); i++)
-    if (axes[i].stride % (ROW_ALIGNMENT / bytes) != 0)
+    if (axes[i].stride % (CHUNK / bytes) != 0)
       return qn_fail(context, QN_INVALID, PLACE,
                      "the %s stride of %s must be a multiple of %lld elements (%d bytes), found %lld",
-                     axes[i].axis, name, (long long)(ROW_ALIGNMENT / bytes), ROW_ALIGNMENT,
-                     (long long)axes[i].stride);
+                     axes[i].axis, name, (long long)(CHUNK / bytes), CHUNK, (long long)axes[i].stride);
   return QN_OK;
 }
 

@@ -1,6 +1,7 @@
-// The table of schedules: which tiles a kernel takes, by element size, head_dim, mask and shared memory of the
-// chip.
+// The table of schedules: which tiles a kernel takes, by element size, head dims, mask and shared memory of
+// the chip; and how the rows of the tiles lie.
 
+#include "codegen/launch_priv.h"
 #include "codegen/spec_priv.h"
 
 #include "ir/base_priv.h"
@@ -8,37 +9,71 @@
 #define KIB 1024u
 
 // clang-format off
-// The first row that fits is taken. 32 rows a warp halve the traffic between shared memory and the tensor cores
-// against 16, and cost twice the registers. Loads of a mask need registers too; chips with 100 KiB of shared memory
-// take 16 rows for head_dim 128, so that two blocks fit, and so do those from sm_100 on, where ptxas needs more registers.
-// f32 computes three products for one, so a short kv tile costs it little and halves its code.
+// The first row that fits is taken: one whose head dims are no smaller than the kernel's, since fewer elements need less of
+// everything. 32 rows a warp halve the traffic between shared memory and the tensor cores against 16, and cost twice
+// the registers. Loads of a mask need registers too, and so does ptxas from sm_100 on. Where the shared memory of a
+// chip holds two blocks of 4 warps, it gets them; else one of 8. f32 computes three products for one, so a short
+// kv tile costs it little and halves its code.
 static const struct {
   qn_schedule schedule;
-  uint32_t element_bytes, head_dim;
+  uint32_t element_bytes, head_dim, v_head_dim;
   bool mask;          // only for kernels with a mask
   uint32_t shared_sm; // the chip has at least so much
   uint32_t sm_below;  // the chip is older than this; 0: any
   qn_tiles tiles;
 } TILES[] = {
-  //                 bytes dim  mask   shared_sm  below   tile_q tile_kv warps stages
-  { QN_SCHEDULE_mma, 2,    64,  true,  0,         0,      { 64,    64,     4,    2 } },
-  { QN_SCHEDULE_mma, 2,    64,  false, 0,         0,      { 128,   64,     4,    2 } },
-  { QN_SCHEDULE_mma, 2,    128, true,  0,         0,      { 64,    32,     4,    2 } },
-  { QN_SCHEDULE_mma, 2,    128, false, 160 * KIB, 100,    { 128,   32,     4,    2 } },
-  { QN_SCHEDULE_mma, 2,    128, false, 0,         0,      { 64,    32,     4,    2 } },
-  { QN_SCHEDULE_mma, 4,    64,  false, 0,         0,      { 64,    32,     4,    2 } },
-  { QN_SCHEDULE_mma, 4,    128, false, 0,         0,      { 64,    16,     4,    2 } },
+  //                 bytes qk   v    mask   shared_sm  below   tile_q tile_kv warps stages
+  { QN_SCHEDULE_mma, 2,    64,  64,  true,  0,         0,      { 64,    64,     4,    2 } },
+  { QN_SCHEDULE_mma, 2,    64,  64,  false, 0,         0,      { 128,   64,     4,    2 } },
+  { QN_SCHEDULE_mma, 2,    96,  96,  false, 0,         100,    { 128,   32,     4,    2 } },
+  { QN_SCHEDULE_mma, 2,    128, 128, true,  0,         0,      { 64,    32,     4,    2 } },
+  { QN_SCHEDULE_mma, 2,    128, 128, false, 160 * KIB, 100,    { 128,   32,     4,    2 } },
+  { QN_SCHEDULE_mma, 2,    128, 128, false, 0,         0,      { 64,    32,     4,    2 } },
+  { QN_SCHEDULE_mma, 2,    192, 192, false, 160 * KIB, 0,      { 64,    32,     4,    2 } },
+  { QN_SCHEDULE_mma, 2,    192, 192, false, 0,         0,      { 128,   32,     8,    2 } },
+  { QN_SCHEDULE_mma, 2,    256, 256, false, 160 * KIB, 0,      { 128,   32,     8,    2 } },
+  { QN_SCHEDULE_mma, 2,    256, 256, false, 0,         0,      { 128,   16,     8,    2 } },
+  { QN_SCHEDULE_mma, 2,    256, 256, false, 0,         0,      { 64,    16,     4,    2 } },
+  { QN_SCHEDULE_mma, 4,    64,  64,  false, 0,         0,      { 64,    32,     4,    2 } },
+  { QN_SCHEDULE_mma, 4,    192, 192, false, 0,         0,      { 64,    16,     4,    2 } },
+  { QN_SCHEDULE_mma, 4,    256, 256, false, 160 * KIB, 0,      { 64,    16,     4,    2 } },
+  { QN_SCHEDULE_mma, 4,    256, 256, false, 0,         0,      { 32,    16,     2,    2 } },
 };
 // clang-format on
+
+// A product takes two chunks of a row of q and k: an odd chunk has one of zeros beside it. Of v in f32, two
+// chunks of every other row are read together, in which rows whose stride is no multiple of 8 never meet where
+// it is odd.
+qn_row_strides qn_schedule_get_strides(const qn_kernel_spec *spec) {
+  uint32_t bytes = qn_dtype_bits(spec->dtype) / 8;
+  uint32_t qk = spec->head_dim * bytes / 16, v = spec->v_head_dim * bytes / 16;
+  return (qn_row_strides){ .qk = (qk + 1) / 2 * 2, .v = bytes == 4 && v % 8 != 0 ? v | 1 : v };
+}
+
+// The q tile, then `stages` pairs of a k tile and a v tile; at the end of a block its output rows instead.
+static uint32_t shared_bytes(const qn_kernel_spec *spec, const qn_tiles *tiles) {
+  qn_row_strides stride = qn_schedule_get_strides(spec);
+  uint32_t q = tiles->tile_q * stride.qk, kv = tiles->tile_kv * (stride.qk + stride.v);
+  uint32_t staged_bytes = qn_dtype_bits(qn_kernel_get_staged_dtype(spec)) / 8;
+  return QN_MAX((q + tiles->stages * kv) * 16, tiles->tile_q * spec->v_head_dim * staged_bytes);
+}
+
+uint32_t qn_kernel_get_shared_bytes(const qn_kernel_spec *spec) {
+  qn_kernel_spec r = *spec;
+  qn_kernel_spec_resolve(&r);
+  return shared_bytes(&r, &(qn_tiles){ r.tile_q, r.tile_kv, r.warps, r.stages });
+}
 
 qn_tiles qn_schedule_get_tiles(const qn_kernel_spec *spec) {
   if ((unsigned)spec->target >= QN_TARGET_COUNT) return (qn_tiles){ 0 };
   const qn_target_info *info = qn_target_get_info(spec->target);
-  uint32_t shared_sm = info->shared_sm, bytes = qn_dtype_bits(spec->dtype) / 8;
+  uint32_t bytes = qn_dtype_bits(spec->dtype) / 8;
   for (size_t i = 0; i < QN_COUNT(TILES); i++)
     if (TILES[i].schedule == spec->schedule && TILES[i].element_bytes == bytes &&
-        TILES[i].head_dim == spec->head_dim && (!TILES[i].mask || spec->mask != QN_MASK_NONE) &&
-        TILES[i].shared_sm <= shared_sm && (!TILES[i].sm_below || info->sm < TILES[i].sm_below))
+        spec->head_dim <= TILES[i].head_dim && spec->v_head_dim <= TILES[i].v_head_dim &&
+        (!TILES[i].mask || spec->mask != QN_MASK_NONE) && TILES[i].shared_sm <= info->shared_sm &&
+        (!TILES[i].sm_below || info->sm < TILES[i].sm_below) &&
+        shared_bytes(spec, &TILES[i].tiles) <= info->shared_block)
       return TILES[i].tiles;
   return (qn_tiles){ 0 };
 }

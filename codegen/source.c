@@ -61,12 +61,17 @@ static void write_constants(qn_buf *buf, const qn_kernel_spec *spec) {
     qn_buf_printf(buf, "constexpr bool F32_TF32X3 = %s;\n", spec->f32_mode == QN_F32_TF32X3 ? "true" : "false");
   qn_buf_printf(buf, "constexpr u32 OUT_BYTES = %" PRIu32 ";\n",
                 qn_dtype_bits(fused ? (qn_dtype)spec->output.target : spec->out_dtype) / 8);
-  qn_buf_printf(buf, "constexpr u32 HEAD_DIM = %" PRIu32 ", HEADS = %" PRIu32 ", KV_HEADS = %" PRIu32 ";\n",
-                spec->head_dim, spec->heads, spec->kv_heads);
+  qn_buf_printf(buf, "constexpr u32 HEAD_DIM = %" PRIu32 ", V_HEAD_DIM = %" PRIu32 ";\n", spec->head_dim,
+                spec->v_head_dim);
+  qn_buf_printf(buf, "constexpr u32 HEADS = %" PRIu32 ", KV_HEADS = %" PRIu32 ";\n", spec->heads,
+                spec->kv_heads);
   qn_buf_printf(buf, "constexpr u32 PACK = %" PRIu32 "; // see rows\n", qn_kernel_get_pack(spec));
   qn_buf_printf(buf, "constexpr u32 TILE_Q = %" PRIu32 ", TILE_KV = %" PRIu32 ", WARPS = %" PRIu32,
                 spec->tile_q, spec->tile_kv, spec->warps);
   qn_buf_printf(buf, ", THREADS = WARPS * 32;\nconstexpr int STAGES = %" PRIu32 ";\n", spec->stages);
+  qn_row_strides stride = qn_schedule_get_strides(spec);
+  qn_buf_printf(buf, "constexpr u32 QK_STRIDE = %" PRIu32 ", V_STRIDE = %" PRIu32 "; // see tile\n", stride.qk,
+                stride.v);
   qn_buf_printf(buf, "constexpr int CAUSAL = %s;\n", CAUSAL[spec->causal]);
   qn_buf_printf(buf, "constexpr int MASK = %s;\n", mask_name(spec));
   qn_buf_printf(buf, "constexpr u32 MASK_BYTES = %" PRIu32 ";\n", mask_bytes(spec));
@@ -152,6 +157,11 @@ static void write_banner(qn_buf *buf, const qn_kernel_spec *spec, const char *na
   qn_buf_printf(buf, "\n");
 }
 
+// Blocks of a multiprocessor that registers must suffice for: its 65536 are 255 a thread for 8 warps.
+static uint32_t min_blocks(const qn_kernel_spec *spec) {
+  return spec->warps < 8 ? 8 / spec->warps : 1;
+}
+
 qn_status qn_kernel_write_source(qn_context *context, const qn_kernel_spec *spec, const qn_writer *writer) {
   qn_kernel_spec r = *spec;
   qn_reason reason;
@@ -170,9 +180,10 @@ qn_status qn_kernel_write_source(qn_context *context, const qn_kernel_spec *spec
   for (size_t i = 0; i < QN_COUNT(FILES); i++)
     if (FILES[i].takes(&r)) qn_buf_printf(&buf, "\n// ===== %s =====\n%s", FILES[i].name, FILES[i].text);
   qn_buf_printf(&buf,
-                "\n// ===== entry =====\nextern \"C\" __global__ void __launch_bounds__(THREADS, 2)\n%s(const "
+                "\n// ===== entry =====\nextern \"C\" __global__ void __launch_bounds__(THREADS, %" PRIu32
+                ")\n%s(const "
                 "__grid_constant__ launch_params params) {\n  attention(params);\n}\n",
-                name);
+                min_blocks(&r), name);
   qn_status status =
       buf.status != QN_OK ? qn_fail_memory(context) : writer->write(writer->user, buf.text, buf.length);
   qn_buf_free(&buf);

@@ -281,7 +281,9 @@ void qn_kernel_format_name(const qn_kernel_spec *spec, char out_name[128]) {
   qn_kernel_spec_resolve(&chosen);
   append(&name, "qn_attention_mma_%s", qn_dtype_name(r.dtype));
   if (r.dtype == QN_F32 && r.f32_mode == QN_F32_TF32) append(&name, "_tf32");
-  append(&name, "_d%u_h%u", r.head_dim, r.heads);
+  append(&name, "_d%u", r.head_dim);
+  if (r.v_head_dim != r.head_dim) append(&name, "_%u", r.v_head_dim);
+  append(&name, "_h%u", r.heads);
   if (r.kv_heads != r.heads) append(&name, "_%u", r.kv_heads);
   if (r.pack_heads) append(&name, "_packed");
   if ((unsigned)r.causal < QN_COUNT(CAUSAL)) append(&name, "%s", CAUSAL[r.causal]);

@@ -23,6 +23,14 @@ typedef struct qn_tiles {
   uint32_t tile_q, tile_kv, warps, stages;
 } qn_tiles;
 
+// From one row to the next in shared memory, in chunks of 16 bytes; device/tile.cuh says how a chunk finds its
+// place.
+typedef struct qn_row_strides {
+  uint32_t qk, v;
+} qn_row_strides;
+
+qn_row_strides qn_schedule_get_strides(const qn_kernel_spec *spec);
+
 // The tiles that a spec takes where it does not say them; all zero where no row fits.
 qn_tiles qn_schedule_get_tiles(const qn_kernel_spec *spec);
 

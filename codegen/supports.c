@@ -34,10 +34,13 @@ static bool check_out_dtype(const qn_kernel_spec *spec, qn_reason *reason) {
                    qn_dtype_name(spec->out_dtype), qn_dtype_name(spec->dtype));
 }
 
+// A column block of the output is 8 wide, and a row of 8 elements of any type is copied in whole chunks of 16
+// bytes.
 static bool check_head_dim(const qn_kernel_spec *spec, qn_reason *reason) {
-  if (spec->head_dim == spec->v_head_dim && (spec->head_dim == 64 || spec->head_dim == 128)) return true;
-  return qn_refuse(reason, QN_WHY_head_dim, "head_dim 64 or 128, the same for q, k and v",
-                   "head_dim %u, v_head_dim %u", spec->head_dim, spec->v_head_dim);
+  uint32_t qk = spec->head_dim, v = spec->v_head_dim;
+  if (qk >= 8 && qk <= 256 && qk % 8 == 0 && v >= 8 && v <= 256 && v % 8 == 0) return true;
+  return qn_refuse(reason, QN_WHY_head_dim, "head_dim and v_head_dim 8, 16, .. 256",
+                   "head_dim %u, v_head_dim %u", qk, v);
 }
 
 static bool check_heads(const qn_kernel_spec *spec, qn_reason *reason) {

@@ -33,22 +33,14 @@ struct epilogue {
     return round_to<ROUND_QUOTIENT>(ARITHMETIC == ARITHMETIC_DIVIDE ? div_rn(x, scale) : mul_rn(x, scale));
   }
 
-  // 16 codes from the staged rows.
-  DEVICE void convert(u32 (&out)[4], u32 rows, u32 row, u32 chunk) {
-    constexpr u32 elements = 16 / STAGED_BYTES; // of one staged chunk
+  DEVICE void convert(u32 (&out)[PIECE_WORDS], const u32 (&staged)[4]) {
 #pragma unroll
-    for (u32 i = 0; i < 4; i++) out[i] = 0;
+    for (u32 i = 0; i < PIECE_WORDS; i++) out[i] = 0;
 #pragma unroll
-    for (u32 part = 0; part < STAGED_BYTES; part++) {
-      u32 staged[4];
-      load_staged(staged, rows, row, chunk * STAGED_BYTES + part);
-#pragma unroll
-      for (u32 i = 0; i < elements; i += 2) {
-        float low = quotient(unpack<STAGED>(staged, i)), high = quotient(unpack<STAGED>(staged, i + 1));
-        u32 codes = OUT_E5M2 ? e5m2x2_from_f32(low, high) : e4m3x2_from_f32(low, high);
-        u32 byte = part * elements + i;
-        out[byte / 4] |= codes << byte % 4 * 8;
-      }
+    for (u32 i = 0; i < PIECE_ELEMENTS; i += 2) {
+      float low = quotient(unpack<STAGED>(staged, i)), high = quotient(unpack<STAGED>(staged, i + 1));
+      u32 codes = OUT_E5M2 ? e5m2x2_from_f32(low, high) : e4m3x2_from_f32(low, high);
+      out[i / 4] |= codes << i % 4 * 8;
     }
   }
 };

@@ -33,11 +33,12 @@ DEVICE void make_weights(a_fragment &a, const float (&scores)[TILE_KV / 8][4], i
   }
 }
 
-// v of 16 kv positions from `row` on and of the columns 16 * block ..: two b operands.
+// v of 16 kv positions from `row` on and of the columns 16 * block ..: two b operands, or one at the end of an odd
+// number of column blocks, whose chunk is then loaded twice.
 DEVICE void load_v(b_fragment (&b)[2], u32 tile, int row, int block) {
   u32 loaded[4];
-  u32 lane = thread_index() % 32;
-  ldmatrix_x4_trans(loaded, tile_address(tile, (u32)row + lane % 16, (u32)block * 2, lane / 16));
+  u32 lane = thread_index() % 32, even = (u32)block * 2;
+  ldmatrix_x4_trans(loaded, tile_address<V_STRIDE>(tile, (u32)row + lane % 16, even, even + 1 < V_CHUNKS ? lane / 16 : 0));
   make_b(b[0], loaded[0], loaded[1]);
   make_b(b[1], loaded[2], loaded[3]);
 }

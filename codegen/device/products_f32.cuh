@@ -42,13 +42,16 @@ DEVICE void make_weights(a_fragment &a, const float (&scores)[TILE_KV / 8][4], i
   make_a(a, x);
 }
 
-// v of 8 kv positions from `row` on, in the order of make_weights, and of the columns 16 * block ..: two b operands.
+// v of 8 kv positions from `row` on, in the order of make_weights, and of the columns 16 * block ..: two b operands, or
+// one at the end of an odd number of column blocks. Four rows of two chunks are read together, every other row.
 DEVICE void load_v(b_fragment (&b)[2], u32 tile, int row, int block) {
   u32 lane = thread_index() % 32;
   u32 group = lane / 4, even = (u32)row + lane % 4 * 2;
+#pragma unroll
   for (u32 i = 0; i < 2; i++) {
     u32 chunk = (u32)block * 4 + i * 2, byte = group % 4 * 4;
-    make_b(b[i], ld_shared_u32(tile_address(tile, even, chunk, group / 4) + byte),
-           ld_shared_u32(tile_address(tile, even + 1, chunk, group / 4) + byte));
+    if (chunk < V_CHUNKS)
+      make_b(b[i], ld_shared_u32(tile_address<V_STRIDE>(tile, even, chunk, group / 4) + byte),
+             ld_shared_u32(tile_address<V_STRIDE>(tile, even + 1, chunk, group / 4) + byte));
   }
 }

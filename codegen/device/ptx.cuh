@@ -63,13 +63,18 @@ DEVICE u32 ld_global_u32(const void *from) {
   asm volatile("ld.global.u32 %0, [%1];" : "=r"(value) : "l"(from));
   return value;
 }
-DEVICE void st_global_16(void *to, const u32 (&value)[4]) {
-  asm volatile("st.global.v4.u32 [%0], {%1, %2, %3, %4};"
-               ::"l"(to), "r"(value[0]), "r"(value[1]), "r"(value[2]), "r"(value[3]) : "memory");
-}
 DEVICE void st_global_u8(void *to, u32 value) { asm volatile("st.global.u8 [%0], %1;" ::"l"(to), "r"(value) : "memory"); }
 DEVICE void st_global_u16(void *to, u32 value) { asm volatile("st.global.u16 [%0], %1;" ::"l"(to), "h"((u16)value) : "memory"); }
 DEVICE void st_global_u32(void *to, u32 value) { asm volatile("st.global.u32 [%0], %1;" ::"l"(to), "r"(value) : "memory"); }
+// 4, 8 or 16 bytes, aligned as a whole.
+DEVICE void st_global(void *to, const u32 (&value)[1]) { st_global_u32(to, value[0]); }
+DEVICE void st_global(void *to, const u32 (&value)[2]) {
+  asm volatile("st.global.v2.u32 [%0], {%1, %2};" ::"l"(to), "r"(value[0]), "r"(value[1]) : "memory");
+}
+DEVICE void st_global(void *to, const u32 (&value)[4]) {
+  asm volatile("st.global.v4.u32 [%0], {%1, %2, %3, %4};"
+               ::"l"(to), "r"(value[0]), "r"(value[1]), "r"(value[2]), "r"(value[3]) : "memory");
+}
 
 // --- matrices --------------------------------------------------------------------------------------------
 // g = lane / 4, t = lane % 4. Accumulator c of 16x8: c0 c1 = row g, columns 2t 2t+1; c2 c3 = row g + 8.

@@ -8,10 +8,12 @@
 
 constexpr int WARP_ROWS = TILE_Q / WARPS;
 constexpr int ROW_BLOCKS = WARP_ROWS / 16;
-constexpr int K_STEPS = ROW_BYTES / 32; // products that one row of q and k takes
-constexpr int COLUMNS = HEAD_DIM / 8;   // accumulator blocks of one row block
-// q stays in registers where there is room, else it is read again for each kv tile.
-constexpr bool Q_IN_REGISTERS = ELEMENT_BYTES == 2 && ROW_BLOCKS == 1;
+constexpr int K_STEPS = QK_STRIDE / 2;  // products that one row of q and k takes
+constexpr int COLUMNS = V_HEAD_DIM / 8; // accumulator blocks of one row block
+// q stays in registers where there is room for 16 rows of it, of scores and of output, else it is read again for each
+// kv tile. A mask needs some of the room.
+constexpr bool Q_IN_REGISTERS = ELEMENT_BYTES == 2 && ROW_BLOCKS == 1 &&
+                                K_STEPS * 4 + TILE_KV / 2 + V_HEAD_DIM / 2 <= (MASK == MASK_NONE ? 160 : 112);
 
 typedef float score_block[TILE_KV / 8][4];
 typedef float output_block[COLUMNS][4];
@@ -39,16 +41,17 @@ DEVICE void load_q(a_fragment &a, u32 tile, int block, int step) {
   u32 loaded[4];
   u32 lane = thread_index() % 32, warp = thread_index() / 32;
   u32 row = warp * WARP_ROWS + (u32)block * 16 + lane % 16;
-  ldmatrix_x4(loaded, tile_address(tile, row, (u32)step * 2, lane / 16));
+  ldmatrix_x4(loaded, tile_address<QK_STRIDE>(tile, row, (u32)step * 2, lane / 16));
   make_a(a, loaded);
 }
 
 DEVICE void load_kv_tile(const launch_params &params, const block_state &block, int index) {
-  u32 k_tile = block.ring + (u32)index % STAGES * (2 * KV_TILE_BYTES);
+  u32 k_tile = block.ring + (u32)index % STAGES * KV_TILE_BYTES;
   u32 first = (u32)index * TILE_KV;
-  tile_load<TILE_KV>(k_tile, first, params.kv_len, [&](u32 row) { return block.k + row * block.k_stride; });
-  tile_load<TILE_KV>(k_tile + KV_TILE_BYTES, first, params.kv_len,
-                     [&](u32 row) { return block.v + row * block.v_stride; });
+  tile_load<TILE_KV, QK_CHUNKS, QK_STRIDE>(k_tile, first, params.kv_len,
+                                           [&](u32 row) { return block.k + row * block.k_stride; });
+  tile_load<TILE_KV, V_CHUNKS, V_STRIDE>(k_tile + K_TILE_BYTES, first, params.kv_len,
+                                         [&](u32 row) { return block.v + row * block.v_stride; });
 }
 
 // scores = q k^T
@@ -72,7 +75,7 @@ DEVICE void compute_scores(warp_state &warp, u32 q_tile, u32 k_tile) {
     for (int pair = 0; pair < TILE_KV / 16; pair++) {
       u32 loaded[4];
       u32 row = (u32)pair * 16 + lane / 16 * 8 + lane % 8;
-      ldmatrix_x4(loaded, tile_address(k_tile, row, (u32)step * 2, lane / 8 % 2));
+      ldmatrix_x4(loaded, tile_address<QK_STRIDE>(k_tile, row, (u32)step * 2, lane / 8 % 2));
 #pragma unroll
       for (int n = 0; n < 2; n++) {
         b_fragment b;
@@ -92,13 +95,13 @@ DEVICE void accumulate_output(warp_state &warp, u32 v_tile) {
 #pragma unroll
     for (int m = 0; m < ROW_BLOCKS; m++) make_weights(a[m], warp.scores[m], step);
 #pragma unroll
-    for (int pair = 0; pair < COLUMNS / 2; pair++) {
+    for (int column = 0; column < COLUMNS; column += 2) {
       b_fragment b[2];
-      load_v(b, v_tile, step * KV_STEP, pair);
+      load_v(b, v_tile, step * KV_STEP, column / 2);
 #pragma unroll
-      for (int n = 0; n < 2; n++)
+      for (int n = 0; n < 2 && column + n < COLUMNS; n++)
 #pragma unroll
-        for (int m = 0; m < ROW_BLOCKS; m++) multiply(warp.output[m][pair * 2 + n], a[m], b[n]);
+        for (int m = 0; m < ROW_BLOCKS; m++) multiply(warp.output[m][column + n], a[m], b[n]);
     }
   }
 }
@@ -111,7 +114,7 @@ DEVICE void process_tile(const launch_params &params, const block_state &block, 
   if (index + STAGES - 1 < count) load_kv_tile(params, block, index + STAGES - 1);
   cp_async_commit();
 
-  u32 k_tile = block.ring + (u32)index % STAGES * (2 * KV_TILE_BYTES);
+  u32 k_tile = block.ring + (u32)index % STAGES * KV_TILE_BYTES;
   compute_scores(warp, block.q_tile, k_tile);
   u32 group = thread_index() % 32 / 4;
 #pragma unroll
@@ -132,7 +135,7 @@ DEVICE void process_tile(const launch_params &params, const block_state &block, 
         warp.output[m][n][half * 2 + 1] *= shrink;
       }
     }
-  accumulate_output(warp, k_tile + KV_TILE_BYTES);
+  accumulate_output(warp, k_tile + K_TILE_BYTES);
 }
 
 // Divides by the sums and stages this warp's rows.
@@ -197,7 +200,7 @@ DEVICE void attention(const launch_params &params) {
   }
 
   // q is the first group of copies, with the first kv tile.
-  tile_load<TILE_Q>(block.q_tile, first_row, block.row_count, [&](u32 row) {
+  tile_load<TILE_Q, QK_CHUNKS, QK_STRIDE>(block.q_tile, first_row, block.row_count, [&](u32 row) {
     return q + row_offset(row, params.q_position, params.q_head) * ELEMENT_BYTES;
   });
 #pragma unroll

@@ -1,32 +1,46 @@
-// Tiles in shared memory: rows of HEAD_DIM elements, in chunks of 16 bytes. Chunk c of row r stands at chunk
-// c ^ (r % 8), so that eight rows of one column of chunks, which is what ldmatrix reads, lie in different banks.
-// A row has at least 8 chunks.
+// Tiles in shared memory: rows of 16-byte chunks, `stride` chunks from one row to the next.
+//
+// Eight chunks span all banks, so what is read together, eight rows of one column of chunks, must lie at eight
+// different places modulo 8. With g = gcd(stride, 8), rows that are 8 / g apart would meet; chunk c of row r stands
+// at place c ^ (r / (8 / g) % g) instead, which leaves it among the same g chunks of its row. An odd stride needs
+// nothing, and with a multiple of 8 it is c ^ (r % 8).
 
-constexpr u32 ROW_BYTES = HEAD_DIM * ELEMENT_BYTES;
-constexpr u32 ROW_CHUNKS = ROW_BYTES / 16;
-constexpr u32 Q_TILE_BYTES = TILE_Q * ROW_BYTES;
-constexpr u32 KV_TILE_BYTES = TILE_KV * ROW_BYTES;
+constexpr u32 QK_CHUNKS = HEAD_DIM * ELEMENT_BYTES / 16;
+constexpr u32 V_CHUNKS = V_HEAD_DIM * ELEMENT_BYTES / 16;
+constexpr u32 Q_TILE_BYTES = TILE_Q * QK_STRIDE * 16;
+constexpr u32 K_TILE_BYTES = TILE_KV * QK_STRIDE * 16;
+constexpr u32 KV_TILE_BYTES = K_TILE_BYTES + TILE_KV * V_STRIDE * 16; // a tile of k and the one of v behind it
 
-template <u32 row_bytes = ROW_BYTES> DEVICE u32 tile_address(u32 tile, u32 row, u32 chunk) {
-  return tile + row * row_bytes + ((chunk ^ row % 8) << 4);
+template <u32 stride> constexpr u32 GCD_8 = stride % 8 == 0 ? 8 : stride % 4 == 0 ? 4 : stride % 2 == 0 ? 2 : 1;
+
+// Where `unit` chunks of a row are accessed together with those of 8 / unit rows, they are moved together.
+template <u32 stride, u32 unit = 1> DEVICE u32 swizzle(u32 row) {
+  return row / (8 / GCD_8<stride>) % (GCD_8<stride> / unit) * unit;
+}
+
+template <u32 stride, u32 unit = 1> DEVICE u32 tile_address(u32 tile, u32 row, u32 chunk) {
+  return tile + row * (stride * 16) + ((chunk ^ swizzle<stride, unit>(row)) << 4);
 }
 
 // The same for chunk `even` + `odd`, where `even` is an even number known at compile time and `odd` is 0 or 1. Said
 // apart, a row needs four different exclusive-ors at most, and the rest of the address is a constant.
-DEVICE u32 tile_address(u32 tile, u32 row, u32 even, u32 odd) {
-  return tile + row * ROW_BYTES + even / 8 * 128 + ((even % 8 ^ (odd ^ row % 8)) << 4);
+template <u32 stride> DEVICE u32 tile_address(u32 tile, u32 row, u32 even, u32 odd) {
+  constexpr u32 g = GCD_8<stride>;
+  return tile + row * (stride * 16) + even / g * g * 16 + ((even % g ^ (odd ^ swizzle<stride>(row))) << 4);
 }
 
-// Starts the copy of `rows` rows, the first of which is row `first`, from where `row_start(row)` says; rows at `limit`
-// and beyond become zero. `row_start` is called for rows below `limit` only.
-template <u32 rows, typename row_start_fn> DEVICE void tile_load(u32 tile, u32 first, u32 limit, row_start_fn row_start) {
-  constexpr u32 chunks = rows * ROW_CHUNKS;
-#pragma unroll
-  for (u32 i = 0; i < (chunks + THREADS - 1) / THREADS; i++) {
+// Starts the copy of `rows` rows of `chunks` chunks, the first of which is row `first`, from where `row_start(row)`
+// says; rows at `limit` and beyond become zero, and so do the chunks that a row is longer than `chunks`. `row_start` is
+// called for row 0 and rows below `limit` only.
+template <u32 rows, u32 chunks, u32 stride, typename row_start_fn>
+DEVICE void tile_load(u32 tile, u32 first, u32 limit, row_start_fn row_start) {
+#pragma unroll 8
+  for (u32 i = 0; i < (rows * stride + THREADS - 1) / THREADS; i++) {
     u32 index = i * THREADS + thread_index();
-    if (chunks % THREADS != 0 && index >= chunks) break;
-    u32 row = index / ROW_CHUNKS, chunk = index % ROW_CHUNKS;
+    if (rows * stride % THREADS != 0 && index >= rows * stride) break;
+    u32 row = index / stride, chunk = index % stride;
     bool valid = first + row < limit;
-    cp_async_16(tile_address(tile, row, chunk), row_start(valid ? first + row : 0) + chunk * 16, valid);
+    const u8 *from = row_start(valid ? first + row : 0) + chunk * 16;
+    cp_async_16(tile_address<stride>(tile, row, chunk), from, valid && (chunks == stride || chunk < chunks));
   }
 }

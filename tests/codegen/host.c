@@ -211,7 +211,7 @@ static data data_make(const qn_kernel_spec *spec, const problem *p) {
   data d = { .mask = NULL };
   d.q = tensor_make(spec->dtype, p->bshd, p->batch, spec->heads, p->q_len, spec->head_dim, p->gap, true);
   d.k = tensor_make(spec->dtype, p->bshd, p->batch, spec->kv_heads, p->kv_len, spec->head_dim, p->gap, true);
-  d.v = tensor_make(spec->dtype, p->bshd, p->batch, spec->kv_heads, p->kv_len, spec->head_dim, p->gap, true);
+  d.v = tensor_make(spec->dtype, p->bshd, p->batch, spec->kv_heads, p->kv_len, spec->v_head_dim, p->gap, true);
   if (spec->mask != QN_MASK_NONE) data_make_mask(spec, p, &d);
   return d;
 }
@@ -294,7 +294,7 @@ static void reference_row(const qn_kernel_spec *spec, const problem *p, const da
   double exponent =
       (1 + magnitude) * (spec->f32_mode == QN_F32_TF32 && spec->dtype == QN_F32 ? 0x1p-9 : 0x1p-20);
   double subnormal = spec->dtype == QN_F16 ? 0x1p-24 * p->kv_len * 2 : 0;
-  for (uint32_t c = 0; c < spec->head_dim; c++) {
+  for (uint32_t c = 0; c < spec->v_head_dim; c++) {
     double o = 0, absolute = 0;
     for (int64_t j = 0; j < visible; j++) {
       double v = get(d->v.data, spec->dtype, offset(&d->v, b, kv_head, (uint32_t)j) + c);
@@ -307,14 +307,14 @@ static void reference_row(const qn_kernel_spec *spec, const problem *p, const da
 }
 
 static void check_reference(const qn_kernel_spec *spec, const problem *p, const data *d, const tensor *out) {
-  double expected[128], bound[128];
+  double expected[256], bound[256];
   char name[128];
   qn_kernel_format_name(spec, name);
   for (uint32_t b = 0; b < p->batch; b++)
     for (uint32_t h = 0; h < spec->heads; h++)
       for (uint32_t i = 0; i < p->q_len; i++) {
         reference_row(spec, p, d, b, h, i, expected, bound);
-        for (uint32_t c = 0; c < spec->head_dim; c++) {
+        for (uint32_t c = 0; c < spec->v_head_dim; c++) {
           double found = get(out->data, spec->out_dtype, offset(out, b, h, i) + c);
           cr_assert(fabs(found - expected[c]) <= bound[c],
                     "%s, q_len %u, kv_len %u: [%u,%u,%u,%u] is %.9g, not %.9g +- %.3g", name, p->q_len,
@@ -346,7 +346,7 @@ static void check_codes(const host_kernel *fused, const problem *p, const tensor
   for (uint32_t b = 0; b < p->batch; b++)
     for (uint32_t h = 0; h < spec->heads; h++)
       for (uint32_t i = 0; i < p->q_len; i++)
-        for (uint32_t c = 0; c < spec->head_dim; c++, count++) {
+        for (uint32_t c = 0; c < spec->v_head_dim; c++, count++) {
           float x = get(plain->data, spec->out_dtype, offset(plain, b, h, i) + c);
           int expected = quantize(&spec->output, x, scale), found = codes->data[offset(codes, b, h, i) + c];
           different += expected != found;
@@ -365,7 +365,7 @@ static void check_gaps(const problem *p, const qn_kernel_spec *spec, const tenso
   uint32_t bytes = qn_dtype_bits(out->dtype) / 8;
   for (uint64_t row = 0; row < (uint64_t)p->batch * spec->heads * p->q_len; row++)
     for (uint32_t i = 0; i < p->out_gap * bytes; i++)
-      cr_assert_eq(out->data[(row * (spec->head_dim + p->out_gap) + spec->head_dim) * bytes + i], 0xA5);
+      cr_assert_eq(out->data[(row * (spec->v_head_dim + p->out_gap) + spec->v_head_dim) * bytes + i], 0xA5);
 }
 
 // A spec and one that differs from it in the output only, over one problem.
@@ -375,7 +375,7 @@ static void check_problem(const host_kernel *plain, const host_kernel *fused, co
   tensor out[2];
   for (int reversed = 0; reversed < 2; reversed++) {
     out[reversed] =
-        tensor_make(spec->dtype, p->bshd, p->batch, spec->heads, p->q_len, spec->head_dim, p->out_gap, false);
+        tensor_make(spec->dtype, p->bshd, p->batch, spec->heads, p->q_len, spec->v_head_dim, p->out_gap, false);
     run(plain, p, &d, NULL, &out[reversed], reversed);
   }
   cr_assert_arr_eq(out[0].data, out[1].data, out[0].bytes, "the order of threads shows");
@@ -387,7 +387,7 @@ static void check_problem(const host_kernel *plain, const host_kernel *fused, co
     uint32_t stored = 0;
     set(&stored, scale_dtype, 0, scale);
     tensor codes = tensor_make((qn_dtype)fused->spec.output.target, p->bshd, p->batch, spec->heads, p->q_len,
-                               spec->head_dim, p->out_gap, false);
+                               spec->v_head_dim, p->out_gap, false);
     run(fused, p, &d, &stored, &codes, 0);
     check_codes(fused, p, &out[0], &codes, scale);
     check_gaps(p, &fused->spec, &codes);
@@ -412,6 +412,7 @@ typedef struct variant {
   qn_numerics numerics;
   qn_f32_mode f32_mode;
   bool packed;
+  uint32_t v_head_dim; // 0: head_dim
 } variant;
 
 static qn_kernel_spec spec_of(const variant *v) {
@@ -420,7 +421,7 @@ static qn_kernel_spec spec_of(const variant *v) {
     .dtype = v->dtype,
     .out_dtype = v->dtype,
     .head_dim = v->head_dim,
-    .v_head_dim = v->head_dim,
+    .v_head_dim = v->v_head_dim ? v->v_head_dim : v->head_dim,
     .heads = v->heads,
     .kv_heads = v->kv_heads,
     .causal = v->causal,
@@ -486,6 +487,22 @@ HOST_TEST(negative_scale,      QN_TARGET_sm_90a,  QN_BF16, 64,  2, 1, QN_CAUSAL_
 HOST_TEST(large_scale,         QN_TARGET_sm_90a,  QN_F16,  64,  1, 1, QN_CAUSAL_NONE,         QN_MASK_NONE,      QN_ANY,  NULL, .scale = 1.5f)
 HOST_TEST(direct_f16,          QN_TARGET_sm_90a,  QN_F16,  128, 2, 1, QN_CAUSAL_TOP_LEFT,     QN_MASK_NONE,      QN_ANY,  "fp8_static", .numerics = QN_DIRECT)
 HOST_TEST(direct_bf16,         QN_TARGET_sm_80,   QN_BF16, 64,  2, 1, QN_CAUSAL_NONE,         QN_MASK_NONE,      QN_ANY,  "fp8_static", .numerics = QN_DIRECT)
+HOST_TEST(f16_d80,             QN_TARGET_sm_90a,  QN_F16,  80,  2, 1, QN_CAUSAL_TOP_LEFT,     QN_MASK_NONE,      QN_ANY,  "fp8_static")
+HOST_TEST(bf16_d96_mask,       QN_TARGET_sm_86,   QN_BF16, 96,  2, 1, QN_CAUSAL_NONE,         QN_MASK_ADDITIVE,  QN_F32,  "fp8_static")
+HOST_TEST(f16_d192,            QN_TARGET_sm_90a,  QN_F16,  192, 2, 1, QN_CAUSAL_BOTTOM_RIGHT, QN_MASK_NONE,      QN_ANY,  "fp8_static")
+HOST_TEST(bf16_d192_of_8_warps, QN_TARGET_sm_120a, QN_BF16, 192, 1, 1, QN_CAUSAL_NONE,        QN_MASK_BOOLEAN,   QN_ANY,  "fp8_static")
+HOST_TEST(bf16_d192_v128,      QN_TARGET_sm_90a,  QN_BF16, 192, 2, 1, QN_CAUSAL_TOP_LEFT,     QN_MASK_NONE,      QN_ANY,  "fp8_static", .v_head_dim = 128)
+HOST_TEST(f16_d256,            QN_TARGET_sm_90a,  QN_F16,  256, 1, 1, QN_CAUSAL_TOP_LEFT,     QN_MASK_ADDITIVE,  QN_F16,  "fp8_static")
+HOST_TEST(bf16_d256_short_kv,  QN_TARGET_sm_86,   QN_BF16, 256, 1, 1, QN_CAUSAL_BOTTOM_RIGHT, QN_MASK_NONE,      QN_ANY,  "fp8_static")
+HOST_TEST(f16_d8_v24,          QN_TARGET_sm_90a,  QN_F16,  8,   2, 1, QN_CAUSAL_NONE,         QN_MASK_NONE,      QN_ANY,  "fp8_static", .v_head_dim = 24)
+HOST_TEST(bf16_d104_v72,       QN_TARGET_sm_90a,  QN_BF16, 104, 2, 1, QN_CAUSAL_TOP_LEFT,     QN_MASK_NONE,      QN_ANY,  "fp8_static", .v_head_dim = 72)
+HOST_TEST(bf16_d40_v256,       QN_TARGET_sm_90a,  QN_BF16, 40,  1, 1, QN_CAUSAL_NONE,         QN_MASK_NONE,      QN_ANY,  "fp8_static", .v_head_dim = 256)
+HOST_TEST(f32_d80,             QN_TARGET_sm_90a,  QN_F32,  80,  2, 1, QN_CAUSAL_TOP_LEFT,     QN_MASK_NONE,      QN_ANY,  "fp8_static")
+HOST_TEST(f32_d96_v88,         QN_TARGET_sm_90a,  QN_F32,  96,  2, 1, QN_CAUSAL_NONE,         QN_MASK_ADDITIVE,  QN_F32,  "fp8_static", .v_head_dim = 88)
+HOST_TEST(f32_d192_v128,       QN_TARGET_sm_80,   QN_F32,  192, 1, 1, QN_CAUSAL_TOP_LEFT,     QN_MASK_NONE,      QN_ANY,  "fp8_static", .v_head_dim = 128)
+HOST_TEST(f32_d256,            QN_TARGET_sm_86,   QN_F32,  256, 1, 1, QN_CAUSAL_NONE,         QN_MASK_NONE,      QN_ANY,  "fp8_static")
+HOST_TEST(f32_d8_v40,          QN_TARGET_sm_90a,  QN_F32,  8,   1, 1, QN_CAUSAL_NONE,         QN_MASK_NONE,      QN_ANY,  "fp8_static", .v_head_dim = 40)
+HOST_TEST(direct_f16_d80_v104, QN_TARGET_sm_90a,  QN_F16,  80,  1, 1, QN_CAUSAL_TOP_LEFT,     QN_MASK_NONE,      QN_ANY,  "fp8_static", .numerics = QN_DIRECT, .v_head_dim = 104)
 HOST_TEST(packed_mask,         QN_TARGET_sm_90a,  QN_BF16, 64,  6, 2, QN_CAUSAL_TOP_LEFT,     QN_MASK_ADDITIVE,  QN_F32,  "fp8_static", .packed = true)
 HOST_TEST(packed_causal,       QN_TARGET_sm_90a,  QN_F16,  128, 8, 1, QN_CAUSAL_BOTTOM_RIGHT, QN_MASK_NONE,      QN_ANY,  "fp8_static", .packed = true)
 HOST_TEST(packed_f32,          QN_TARGET_sm_90a,  QN_F32,  64,  5, 1, QN_CAUSAL_TOP_LEFT,     QN_MASK_NONE,      QN_ANY,  "fp8_static", .packed = true)

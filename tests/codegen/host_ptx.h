@@ -233,8 +233,8 @@ static u32 ld_global_u16(const void *from) {
 static u32 ld_global_u32(const void *from) {
   return host_load<u32>(from);
 }
-static void st_global_16(void *to, const u32 (&value)[4]) {
-  if (host_global(to, 16, true)) memcpy(to, value, 16);
+template <u32 words> static void st_global(void *to, const u32 (&value)[words]) {
+  if (host_global(to, words * 4, true)) memcpy(to, value, words * 4);
 }
 static void st_global_u8(void *to, u32 value) {
   host_store<u8>(to, (u8)value);
@@ -352,8 +352,13 @@ static void host_load_matrix(u32 (&m)[4], u32 row, bool transposed) {
   host_warp(transposed ? "ldmatrix_x4_trans" : "ldmatrix_x4", &slot, [=](void **slots) {
     for (int matrix = 0; matrix < 4; matrix++) {
       u16 element[8][8];
-      for (int r = 0; r < 8; r++)
-        memcpy(element[r], host_shared(((host_ldmatrix *)slots[matrix * 8 + r])->row, 16, warp, false), 16);
+      u32 banks = 0;
+      for (int r = 0; r < 8; r++) {
+        u32 row = ((host_ldmatrix *)slots[matrix * 8 + r])->row;
+        memcpy(element[r], host_shared(row, 16, warp, false), 16);
+        banks |= 1u << row / 16 % 8;
+      }
+      if (banks != 0xFF) HOST_FAIL("rows of one matrix share banks");
       for (int lane = 0; lane < 32; lane++) {
         int row = lane / 4, column = lane % 4 * 2;
         u32 low = transposed ? element[column][row] : element[row][column];

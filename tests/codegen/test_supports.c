@@ -27,9 +27,9 @@ static qn_kernel_spec plain(void) {
   X(target, s.target = QN_TARGET_COUNT, "a target of `quench compile --help`", "target number 7")              \
   X(dtype, (s.dtype = QN_F64, s.out_dtype = QN_F64), "q, k and v in f16, bf16 or f32", "f64")                  \
   X(dtype, s.out_dtype = QN_F32, "an output of the element type of q", "f32 from q in bf16")                   \
-  X(head_dim, s.head_dim = s.v_head_dim = 80, "head_dim 64 or 128, the same for q, k and v",                   \
-    "head_dim 80, v_head_dim 80")                                                                              \
-  X(head_dim, s.v_head_dim = 64, "head_dim 64 or 128, the same for q, k and v", "head_dim 128, v_head_dim 64") \
+  X(head_dim, s.head_dim = 0, "head_dim and v_head_dim 8, 16, .. 256", "head_dim 0, v_head_dim 128")           \
+  X(head_dim, s.head_dim = 100, "head_dim and v_head_dim 8, 16, .. 256", "head_dim 100, v_head_dim 128")       \
+  X(head_dim, s.v_head_dim = 264, "head_dim and v_head_dim 8, 16, .. 256", "head_dim 128, v_head_dim 264")     \
   X(head_count, s.kv_heads = 5, "heads a positive multiple of kv_heads", "heads 32, kv_heads 5")               \
   X(head_count, s.heads = 0, "heads a positive multiple of kv_heads", "heads 0, kv_heads 8")                   \
   X(causal, s.causal = (qn_causal)3, "causal none, top_left or bottom_right", "alignment number 3")            \
@@ -82,7 +82,7 @@ Test(supports, all_that_is_promised) {
                                          "fp8_static{arithmetic=reciprocal, round=bf16}" };
   for (int target = 0; target < QN_TARGET_COUNT; target++)
     for (size_t type = 0; type < QN_COUNT(DTYPES); type++)
-      for (uint32_t head_dim = 64; head_dim <= 128; head_dim += 64)
+      for (uint32_t head_dim = 8; head_dim <= 256; head_dim += 8)
         for (int mask = 0; mask <= QN_MASK_BOOLEAN; mask++)
           for (size_t output = 0; output < QN_COUNT(OUTPUTS); output++)
             for (int numerics = 0; numerics < 2; numerics++) {
@@ -90,7 +90,8 @@ Test(supports, all_that_is_promised) {
               qn_reason reason;
               s.target = (qn_target)target;
               s.dtype = s.out_dtype = s.mask_dtype = DTYPES[type];
-              s.head_dim = s.v_head_dim = head_dim;
+              s.head_dim = head_dim;
+              s.v_head_dim = 264 - head_dim;
               s.mask = (qn_mask_kind)mask;
               s.numerics = (qn_numerics)numerics;
               cr_assert(qn_scheme_parse(OUTPUTS[output], &s.output));
@@ -114,6 +115,10 @@ Test(spec, names_are_readable_and_short) {
   qn_kernel_format_name(&s, name);
   cr_expect_str_eq(name, "qn_attention_mma_bf16_d128_h32_8_packed_fp8_static");
   s.pack_heads = false;
+  s.head_dim = 192;
+  qn_kernel_format_name(&s, name);
+  cr_expect_str_eq(name, "qn_attention_mma_bf16_d192_128_h32_8_fp8_static");
+  s.head_dim = 128;
   s.causal = QN_CAUSAL_TOP_LEFT;
   s.mask = QN_MASK_ADDITIVE;
   s.mask_dtype = QN_F32;

@@ -233,8 +233,8 @@ Test(compiler, failures_are_worded) {
   unsetenv("FAKE_NVRTC_FAIL");
   qn_kernel_destroy(compile(compiler, 64, QN_CUBIN));
   cr_assert_eq(count_calls("compile"), 2, "a failure is not cached");
-  spec.head_dim = spec.v_head_dim = 72;
-  assert_error(qn_compiler_compile(compiler, &spec, QN_CUBIN, &kernel), QN_UNSUPPORTED, "found head_dim 72");
+  spec.head_dim = spec.v_head_dim = 260;
+  assert_error(qn_compiler_compile(compiler, &spec, QN_CUBIN, &kernel), QN_UNSUPPORTED, "found head_dim 260");
   spec = spec_of(64);
   spec.target = QN_TARGET_sm_120a;
   assert_error(qn_compiler_compile(compiler, &spec, QN_CUBIN, &kernel), QN_UNSUPPORTED,
