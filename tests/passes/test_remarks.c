@@ -140,7 +140,7 @@ static void expect_refusal(const char *q_type, const char *kv_type, const char *
 }
 
 Test(remarks, what_sm_90a_lacks) {
-  expect_refusal("f16[1,8,9,80]", "f16[1,2,9,80]", "", "", "", "[1,8,9,80]", "head_dim");
+  expect_refusal("f16[1,8,9,84]", "f16[1,2,9,84]", "", "", "", "[1,8,9,84]", "head_dim");
   expect_refusal("f64[1,8,9,64]", "f64[1,2,9,64]", "", "", "", "[1,8,9,64]", "dtype");
   expect_refusal("f16[1,8,9,64]", "f16[1,2,9,64]", ", m: f16[...]", ", m", "", "[1,8,9,64]", "mask_shape");
   expect_refusal("f16[1,8,9,64]", "f16[1,2,9,64]", "", "", "[softcap=30]", "[1,8,9,64]", "softcap");

@@ -162,7 +162,7 @@ report "every rule has its two sides as graphs" "$(grep -q '^graph' "$dir/out" |
 # --- kernels ---------------------------------------------------------------------------------------------------
 expect "a spec of an unknown key" 2 "unknown key 'head_dm'" compile --spec head_dm=64
 expect "a spec of an impossible value" 2 "is no value for 'dtype'" compile --spec dtype=bf15
-expect "a spec that has no kernel" 1 "head_dim 80" compile --spec head_dim=80
+expect "a spec that has no kernel" 1 "head_dim 84" compile --spec head_dim=84
 expect "a missing NVRTC" 2 "libnvrtc" compile --spec head_dim=64 --nvrtc "$dir/none" --cache-dir ""
 : > "$dir/occupied"
 expect "a named cache folder that cannot be written" 2 "the cache folder cannot be used: $dir/occupied/x: Not a directory" compile --spec head_dim=64 --cache-dir "$dir/occupied/x"
