@@ -227,6 +227,14 @@ qn_status kernel_data_create(qn_context *context, const kernel_case *c, uint64_t
   return qn_fail_memory(context);
 }
 
+bool kernel_data_set_scale(kernel_data *data, double scale) {
+  qn_tensor *tensor = &data->operands[OPERAND_OUTPUT_SCALE];
+  *tensor = (qn_tensor){ .dtype = (qn_dtype)data->c.scheme.scale_dtype };
+  double *values = values_for(tensor);
+  if (values) *values = scale;
+  return kernel_tensor_set(tensor, values);
+}
+
 void kernel_data_free(kernel_data *data) {
   for (int i = 0; i < OPERANDS; i++) free((void *)data->operands[i].data);
   *data = (kernel_data){ 0 };

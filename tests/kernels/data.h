@@ -40,6 +40,8 @@ typedef struct kernel_data {
 // Makes all operands but output_scale from `seed`. kernel_data_free frees them.
 qn_status kernel_data_create(qn_context *context, const kernel_case *c, uint64_t seed, kernel_data *out_data);
 void kernel_data_free(kernel_data *data);
+// Gives the data its output_scale.
+bool kernel_data_set_scale(kernel_data *data, double scale);
 // Gives a tensor its bytes from `values`, rounded to its type; frees `values`. False: there is no memory.
 bool kernel_tensor_set(qn_tensor *tensor, double *values);
 uint64_t kernel_tensor_count(const qn_tensor *tensor);

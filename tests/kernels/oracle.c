@@ -119,12 +119,8 @@ static bool set_bounds(const kernel_oracle *oracle) {
 static bool create_scale(const kernel_oracle *oracle, kernel_data *data) {
   double amax = 0;
   for (uint64_t i = 0; i < data->out_count; i++) amax = fmax(amax, fabs(oracle->expected[i]));
-  double *scale = malloc(sizeof(*scale));
-  if (!scale) return false;
-  *scale = amax > 0 ? amax / ((data->c.scheme.target == QN_E4M3 ? 448 : 57344) * 1.07) : 1;
-  if (data->c.scheme.arithmetic == QN_MULTIPLY) *scale = 1 / *scale;
-  data->operands[OPERAND_OUTPUT_SCALE] = (qn_tensor){ .dtype = (qn_dtype)data->c.scheme.scale_dtype };
-  return kernel_tensor_set(&data->operands[OPERAND_OUTPUT_SCALE], scale);
+  double scale = amax > 0 ? amax / ((data->c.scheme.target == QN_E4M3 ? 448 : 57344) * 1.07) : 1;
+  return kernel_data_set_scale(data, data->c.scheme.arithmetic == QN_MULTIPLY ? 1 / scale : scale);
 }
 
 static qn_status fill(qn_context *context, kernel_data *data, kernel_oracle *oracle) {
