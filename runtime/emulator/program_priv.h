@@ -118,8 +118,9 @@ typedef struct qn_ptx_row {
   const char *name; // "add"
   uint8_t results;  // slots that are written
   uint8_t sources_min, sources_max;
-  // Chooses `execute`, `counter`, `sync`. False: the form is none that this family has; out_words then says
-  // what is wrong with it in a few words, a static text.
+  // Chooses `execute`, `counter`, `sync`. Called when all of the text is read; `program` is complete but for
+  // `instrs`. False: the form is none that this family has; out_words then says what is wrong with it in a few
+  // words, a static text.
   bool (*bind)(const struct qn_ptx_program *program, qn_ptx_instr *instr, const char **out_words);
   const char *accepts; // the tokens it takes, with spaces between
 } qn_ptx_row;
@@ -142,9 +143,11 @@ typedef struct qn_ptx_function {
   uint32_t first, count;     // instructions
   // The function's results, then its parameters, as symbols that follow each other.
   uint32_t first_symbol, result_count, param_count;
-  uint32_t param_bytes;    // of an entry: its parameters. Of a device function: its results and parameters
-  uint32_t frame_bytes;    // its whole param space: after these the `.param` variables that its scopes declare
-  uint32_t local_bytes;    // a lane, `.local` variables
+  uint32_t param_bytes; // of an entry: its parameters. Of a device function: its results and parameters
+  uint32_t frame_bytes; // its whole param space: after these the `.param` variables that its scopes declare
+  uint32_t local_bytes; // a lane, `.local` variables
+  // Its registers and their columns, which follow each other: what a call of itself would have to save.
+  uint32_t first_register, register_count, first_column, column_count;
   uint32_t threads_max[3]; // .maxntid or .reqntid; 0: not said
   bool threads_required;   // .reqntid
   uint32_t cluster[3];     // .reqnctapercluster; 0: none
@@ -183,7 +186,7 @@ typedef struct qn_ptx_program {
   uint32_t group_count;
   qn_ptx_target_list *target_lists;
   uint32_t target_list_count;
-  uint32_t columns;      // words of all register columns of a warp (machine_priv.h)
+  uint32_t columns;      // words of all register columns of a warp, with room to read the last as the widest
   uint64_t shared_bytes; // static shared memory of a block, of all functions
   uint64_t global_bytes, const_bytes;
   const char *const *files; // of .file, by its number; NULL where there is none
@@ -191,6 +194,13 @@ typedef struct qn_ptx_program {
   const char *text; // a copy of the PTX, zero-terminated, for messages
 } qn_ptx_program;
 
+// What the reader takes: everything that NVRTC and nvcc write for a module that is complete, debug sections
+// (skipped) and the scopes of inline assembly included; sums and products in constant expressions. Well formed
+// but refused (QN_UNSUPPORTED): addresses of functions, calls through registers (.callprototype, .calltargets),
+// addresses as initial values, variables and functions' parameters in vector or 128-bit registers, variables
+// that another module defines, .alias, textures. A function that is declared and has no body may be called; the
+// call faults when it is executed.
+//
 // Reads PTX 6.0 and later for sm_75 and later. `place` names it in messages: "kernel.ptx" gives
 // "kernel.ptx:12:7". Errors: QN_INVALID for what is no PTX, QN_UNSUPPORTED for an opcode, a modifier or a
 // directive that the emulator does not know; both name line and column and hold the line's text. QN_LIMIT,

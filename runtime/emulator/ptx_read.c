@@ -105,9 +105,12 @@ static qn_status read_version(qn_ptx_reader *reader) {
   const qn_ptx_lexeme token = reader->token;
   if (token.kind != QN_LEX_F64) return qn_ptx_fail_expected(reader, "a version such as 8.4");
   uint32_t major = 0, minor = 0;
-  if (sscanf(token.text, "%3u.%3u", &major, &minor) != 2)
+  const char *at = token.text;
+  while (*at >= '0' && *at <= '9' && major < 1000) major = 10 * major + (uint32_t)(*at++ - '0');
+  if (at + 2 != token.text + token.length || *at != '.')
     return qn_ptx_fail_expected(reader, "a version such as 8.4");
-  if (major < 6 || minor > 9)
+  minor = (uint32_t)(at[1] - '0');
+  if (major < 6)
     return qn_ptx_fail(reader, &token, QN_UNSUPPORTED, "PTX of version %u.%u is not read, only 6.0 and later",
                        major, minor);
   reader->program->version = 10 * major + minor;
@@ -218,7 +221,7 @@ static qn_status settle_variables(qn_ptx_reader *reader) {
                          "a variable that is defined in another module");
   uint64_t align = 1;
   for (uint32_t i = 0; i < reader->symbol_count; i++)
-    if (reader->symbols[i].bytes == 0) align = QN_MAX(align, reader->symbols[i].align);
+    if (reader->symbols[i].bytes == 0) align = QN_MAX(align, (uint64_t)reader->symbols[i].align);
   for (uint32_t i = 0; i < reader->symbol_count; i++)
     if (reader->symbols[i].bytes == 0)
       reader->symbols[i].offset = (reader->program->shared_bytes + align - 1) & ~(align - 1);
@@ -243,10 +246,10 @@ static bool same_sizes(const qn_ptx_reader *reader, const qn_ptx_instr *call, ui
 
 static qn_status settle_instr(qn_ptx_reader *reader, uint32_t index) {
   qn_ptx_instr *instr = &reader->instrs[index];
-  const qn_ptx_operand *last = instr->slot_count ? qn_ptx_at(instr, instr->slot_count - 1, 0) : NULL;
-  if (last && instr->slots[instr->slot_count - 1].count && last->kind == QN_PTX_LABEL)
-    instr->target = (uint32_t)last->value;
-  if (instr->slot_count == 3 && instr->target != QN_PTX_NONE) {
+  bool call = instr->target != QN_PTX_NONE;
+  if (instr->slot_count == 1 && instr->operands->kind == QN_PTX_LABEL)
+    instr->target = (uint32_t)instr->operands->value;
+  if (call) {
     const qn_ptx_function *function = &reader->functions[instr->target];
     if (!same_sizes(reader, instr, 0, function->first_symbol, function->result_count))
       return fail_at(reader, index, QN_INVALID, "the call takes other results than the function gives");

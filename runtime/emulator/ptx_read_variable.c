@@ -269,6 +269,9 @@ static qn_status read_initialiser(qn_ptx_reader *reader, const qn_ptx_layout *la
   } while (status == QN_OK && depth && qn_ptx_accept(reader, ','));
   if (status == QN_OK && depth) status = qn_ptx_fail_expected(reader, "'}'");
   qn_ptx_symbol *symbol = &reader->symbols[index];
+  if (status == QN_OK && !bytes && !length)
+    status =
+        qn_ptx_fail(reader, name, QN_INVALID, "the array '%.*s' has no size", (int)name->length, name->text);
   if (status == QN_OK && !bytes) {
     symbol->bytes = length;
     status = place_symbol(reader, name, symbol);
