@@ -116,9 +116,9 @@ static void scan_number(qn_ptx_lexer *lexer, qn_ptx_lexeme *token) {
 }
 
 static void scan_string(qn_ptx_lexer *lexer, qn_ptx_lexeme *token) {
-  const char *at = ++token->text;
-  while (at < lexer->end && *at != '"' && *at != '\n') at += *at == '\\' && at + 1 < lexer->end ? 2 : 1;
-  token->length = (size_t)(at - token->text);
+  const char *at = token->text + 1;
+  while (at < lexer->end && *at != '"' && *at != '\n')
+    at += *at == '\\' && at[1] != '\n' && at + 1 < lexer->end ? 2 : 1;
   lexer->at = at;
   if (*at != '"') {
     token->problem = "a text without its closing quote";
@@ -126,6 +126,7 @@ static void scan_string(qn_ptx_lexer *lexer, qn_ptx_lexeme *token) {
   }
   lexer->at++;
   token->kind = QN_LEX_STRING;
+  token->length = (size_t)(at - ++token->text);
 }
 
 // ".reg", ".shared::cta", ".L2::128B"

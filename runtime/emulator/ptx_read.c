@@ -18,11 +18,12 @@ static const char *trim(const char *start, const char *end, size_t *out_length) 
 qn_status qn_ptx_fail(const qn_ptx_reader *reader, const qn_ptx_lexeme *token, qn_status status,
                       const char *format, ...) {
   const char *text = reader->program->text, *start = token->text, *end = token->text;
+  bool behind_mark = token->kind == QN_LEX_DOT || token->kind == QN_LEX_STRING;
   while (start > text && start[-1] != '\n') start--;
   while (end < reader->lexer.end && *end != '\n') end++;
   char place[256], words[400];
   snprintf(place, sizeof place, "%s:%u:%zu", reader->place ? reader->place : "ptx", token->line,
-           (size_t)(token->text - start) + 1);
+           (size_t)(token->text - start) + !behind_mark);
   va_list args;
   va_start(args, format);
   vsnprintf(words, sizeof words, format, args);
