@@ -41,7 +41,7 @@ static qn_status check_rows(qn_context *context, const qn_kernel_spec *spec, con
   if (base % CHUNK != 0)
     return qn_fail(context, QN_INVALID, PLACE, "%s must be aligned to %d bytes, its address is 0x%llx", name,
                    CHUNK, (unsigned long long)base);
-  for (size_t i = 0; i < QN_COUNT(axes); i++)
+  for (size_t i = spec->varlen; i < QN_COUNT(axes); i++) // sequences that lie end to end have no batch stride
     if (axes[i].stride % (CHUNK / bytes) != 0)
       return qn_fail(context, QN_INVALID, PLACE,
                      "the %s stride of %s must be a multiple of %lld elements (%d bytes), found %lld",
@@ -79,6 +79,33 @@ static qn_status check_mask(qn_context *context, const qn_kernel_spec *spec, con
   return QN_OK;
 }
 
+// An operand of plain elements: a number a head or a sequence.
+static qn_status check_vector(qn_context *context, const char *name, bool wanted, qn_device_ptr ptr,
+                              qn_dtype dtype) {
+  QN_TRY(check_given(context, name, wanted, ptr));
+  return wanted ? check_aligned(context, name, ptr, element_bytes(dtype)) : QN_OK;
+}
+
+static qn_status check_vectors(qn_context *context, const qn_kernel_spec *spec, const qn_attention_args *args) {
+  const struct {
+    const char *name;
+    bool wanted;
+    qn_device_ptr ptr;
+    qn_dtype dtype;
+  } vectors[] = {
+    { "output_scale", spec->output.family != QN_SCHEME_none, args->output_scale,
+      (qn_dtype)spec->output.scale_dtype },
+    { "sinks", spec->sinks_dtype != QN_ANY, args->sinks, spec->sinks_dtype },
+    { "alibi_slopes", spec->alibi, args->alibi_slopes, QN_F32 },
+    { "kv_lengths", spec->kv_lengths, args->kv_lengths, spec->lengths_dtype },
+    { "cu_seqlens_q", spec->varlen, args->cu_seqlens_q, spec->lengths_dtype },
+    { "cu_seqlens_kv", spec->varlen, args->cu_seqlens_kv, spec->lengths_dtype },
+  };
+  for (size_t i = 0; i < QN_COUNT(vectors); i++)
+    QN_TRY(check_vector(context, vectors[i].name, vectors[i].wanted, vectors[i].ptr, vectors[i].dtype));
+  return QN_OK;
+}
+
 static qn_status check(qn_context *context, const qn_kernel_spec *spec, const qn_attention_args *args) {
   bool fused = spec->output.family != QN_SCHEME_none;
   qn_dtype out = fused ? (qn_dtype)spec->output.target : spec->out_dtype;
@@ -90,15 +117,12 @@ static qn_status check(qn_context *context, const qn_kernel_spec *spec, const qn
   }
   QN_TRY(check_given(context, "out", true, args->out));
   QN_TRY(check_aligned(context, "out", args->out, element_bytes(out)));
-  QN_TRY(check_given(context, "output_scale", fused, args->output_scale));
-  if (fused)
-    QN_TRY(check_aligned(context, "output_scale", args->output_scale,
-                         element_bytes((qn_dtype)spec->output.scale_dtype)));
+  QN_TRY(check_vectors(context, spec, args));
   QN_TRY(check_mask(context, spec, args));
-  // Positions are compared as signed 32-bit numbers, tile ends included.
-  if (args->q_len > INT32_MAX / 2 || args->kv_len > INT32_MAX / 2)
+  // Positions are compared as signed 32-bit numbers, tile ends and windows included.
+  if (args->q_len > INT32_MAX / 4 || args->kv_len > INT32_MAX / 4)
     return qn_fail(context, QN_LIMIT, PLACE, "q_len %u and kv_len %u must not exceed %d", args->q_len,
-                   args->kv_len, INT32_MAX / 2);
+                   args->kv_len, INT32_MAX / 4);
   if ((uint64_t)args->q_len * qn_kernel_get_pack(spec) > INT32_MAX / 2)
     return qn_fail(context, QN_LIMIT, PLACE, "q_len %u of %u heads each must not exceed %d rows", args->q_len,
                    qn_kernel_get_pack(spec), INT32_MAX / 2);
@@ -129,6 +153,11 @@ qn_status qn_launch_prepare(qn_context *context, const qn_kernel_spec *unresolve
     .out = args->out,
     .output_scale = args->output_scale,
     .mask = args->mask,
+    .sinks = args->sinks,
+    .alibi_slopes = args->alibi_slopes,
+    .kv_lengths = args->kv_lengths,
+    .cu_seqlens_q = args->cu_seqlens_q,
+    .cu_seqlens_kv = args->cu_seqlens_kv,
     .q_batch = args->q_stride.batch,
     .q_head = args->q_stride.head,
     .q_position = args->q_stride.position,

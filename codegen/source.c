@@ -16,6 +16,9 @@ static const char CHOICES[] =
     "enum { MASK_NONE, MASK_BOOLEAN, MASK_ADDITIVE_F16, MASK_ADDITIVE_BF16, MASK_ADDITIVE_F32 };\n"
     "enum { ARITHMETIC_DIVIDE, ARITHMETIC_RECIPROCAL, ARITHMETIC_MULTIPLY };\n";
 
+// Lengths are below 2^29 (launch.c): no key is so far away, and sums with a position stay within 32 bits.
+enum { WINDOW_MAX = 1 << 30 };
+
 static const char *element_name(int dtype) {
   switch (dtype) {
   case QN_F16: return "ELEMENT_F16";
@@ -50,8 +53,8 @@ static void write_float(qn_buf *buf, const char *name, float value) {
 static void write_constants(qn_buf *buf, const qn_kernel_spec *spec) {
   static const char *const CAUSAL[] = { "CAUSAL_NONE", "CAUSAL_TOP_LEFT", "CAUSAL_BOTTOM_RIGHT" };
   const double log2e = 1.4426950408889634;
-  bool additive = spec->mask == QN_MASK_ADDITIVE;
-  bool raw = !additive && spec->scale > 0; // see device/softmax.cuh
+  bool capped = spec->softcap > 0, biased = spec->mask == QN_MASK_ADDITIVE || spec->alibi;
+  bool raw = !biased && (capped || spec->scale > 0); // see device/softmax.cuh
   bool fused = spec->output.family != QN_SCHEME_none;
 
   qn_buf_printf(buf, "%s\n", CHOICES);
@@ -73,11 +76,21 @@ static void write_constants(qn_buf *buf, const qn_kernel_spec *spec) {
   qn_buf_printf(buf, "constexpr u32 QK_STRIDE = %" PRIu32 ", V_STRIDE = %" PRIu32 "; // see tile\n", stride.qk,
                 stride.v);
   qn_buf_printf(buf, "constexpr int CAUSAL = %s;\n", CAUSAL[spec->causal]);
+  qn_buf_printf(buf, "constexpr int WINDOW_LEFT = %" PRId32 ", WINDOW_RIGHT = %" PRId32 ";\n",
+                QN_MIN(spec->window_left, WINDOW_MAX), QN_MIN(spec->window_right, WINDOW_MAX));
+  qn_buf_printf(buf, "constexpr bool KV_LENGTHS = %s, VARLEN = %s;\n", spec->kv_lengths ? "true" : "false",
+                spec->varlen ? "true" : "false");
+  qn_buf_printf(buf, "constexpr u32 LENGTH_BYTES = %d;\n", spec->lengths_dtype == QN_S64 ? 8 : 4);
   qn_buf_printf(buf, "constexpr int MASK = %s;\n", mask_name(spec));
   qn_buf_printf(buf, "constexpr u32 MASK_BYTES = %" PRIu32 ";\n", mask_bytes(spec));
   qn_buf_printf(buf, "constexpr bool SCORES_RAW = %s;\n", raw ? "true" : "false");
   write_float(buf, "SCALE", spec->scale);
-  write_float(buf, "SCORE_FACTOR", (float)(raw ? spec->scale * log2e : log2e));
+  write_float(buf, "LOG2_E", (float)log2e);
+  write_float(buf, "SCORE_FACTOR", (float)(raw && !capped ? spec->scale * log2e : log2e));
+  write_float(buf, "SOFTCAP", spec->softcap);
+  write_float(buf, "SOFTCAP_FACTOR", capped ? (float)(2 * spec->scale * log2e / spec->softcap) : 0);
+  qn_buf_printf(buf, "constexpr bool ALIBI = %s;\n", spec->alibi ? "true" : "false");
+  qn_buf_printf(buf, "constexpr int SINKS = %s;\n", element_name(spec->sinks_dtype));
   qn_buf_printf(buf, "constexpr int STAGED = %s;\n", element_name(qn_kernel_get_staged_dtype(spec)));
   if (!fused) return;
   static const char *const ARITHMETIC[] = { "ARITHMETIC_DIVIDE", "ARITHMETIC_RECIPROCAL",
@@ -140,6 +153,7 @@ static const struct {
   { "tile",                qn_text_tile,                always },
   { "products_16",         qn_text_products_16,         takes_16 },
   { "products_f32",        qn_text_products_f32,        takes_f32 },
+  { "sequence",            qn_text_sequence,            always },
   { "mask",                qn_text_mask,                always },
   { "softmax",             qn_text_softmax,             always },
   { "output",              qn_text_output,              always },

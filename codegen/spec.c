@@ -4,12 +4,26 @@
 
 #include "ir/base_priv.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <xxhash.h>
 
 // Operands and results of the row `attention` in ops.def.
-enum { IN_Q, IN_K, IN_V, IN_MASK, IN_PAST_KEY, IN_OUTPUT_SCALE = 7 };
+enum {
+  IN_Q,
+  IN_K,
+  IN_V,
+  IN_MASK,
+  IN_PAST_KEY,
+  IN_PAST_VALUE,
+  IN_KV_LENGTHS,
+  IN_OUTPUT_SCALE,
+  IN_SINKS,
+  IN_ALIBI_SLOPES,
+  IN_CU_SEQLENS_Q,
+  IN_CU_SEQLENS_KV
+};
 enum { OUT_OUT, OUT_PRESENT_KEY, OUT_PRESENT_VALUE, OUT_SCORES };
 
 // --- reading a node --------------------------------------------------------------------------------------
@@ -43,23 +57,31 @@ static bool read_dim(const qn_graph *graph, const char *operand, const char *wha
                    what, operand, text);
 }
 
-// Heads and head_dim of q, k or v. In the layout bsm the head count is the node's attribute.
+static bool is_merged(qn_layout layout) {
+  return layout == QN_LAYOUT_BSM || layout == QN_LAYOUT_TM;
+}
+static bool has_tokens(qn_layout layout) {
+  return layout == QN_LAYOUT_TM || layout == QN_LAYOUT_THD;
+}
+
+// Heads and head_dim of q, k or v. In the layouts bsm and tm the head count is the node's attribute.
 static bool read_operand(const qn_graph *graph, qn_node node, uint32_t index, qn_layout layout, int64_t heads,
                          uint32_t *out_heads, uint32_t *out_head_dim, qn_reason *reason) {
   const char *name = qn_op_get_info(QN_OP_attention)->operands[index];
   qn_type_info type = type_of(graph, qn_node_get_operand(graph, node, index));
-  int rank = layout == QN_LAYOUT_BSM ? 3 : 4;
+  int rank = 4 - is_merged(layout) - has_tokens(layout);
 
   if (type.rank == QN_RANK_UNKNOWN)
     return qn_refuse(reason, QN_WHY_unknown_shape, "operands of known rank", "%s of unknown rank", name);
   if (type.rank != rank)
     return qn_refuse(reason, QN_WHY_layout, "operands of the rank of their layout", "%s of rank %d", name,
                      type.rank);
-  if (!read_dim(graph, name, layout == QN_LAYOUT_BSM ? "heads * head_dim" : "head_dim", type.dims[rank - 1],
+  if (!read_dim(graph, name, is_merged(layout) ? "heads * head_dim" : "head_dim", type.dims[rank - 1],
                 out_head_dim, reason))
     return false;
-  if (layout != QN_LAYOUT_BSM)
-    return read_dim(graph, name, "heads", type.dims[layout == QN_LAYOUT_BHSD ? 1 : 2], out_heads, reason);
+  if (!is_merged(layout))
+    return read_dim(graph, name, "heads", type.dims[layout == QN_LAYOUT_BHSD ? 1 : rank - 2], out_heads,
+                    reason);
   if (heads <= 0 || heads > INT32_MAX || *out_head_dim % heads != 0)
     return qn_refuse(reason, QN_WHY_layout, "heads that divide the last axis",
                      "%s with %lld heads on an axis of %u", name, (long long)heads, *out_head_dim);
@@ -130,7 +152,7 @@ static bool read_mask(const qn_graph *graph, qn_node node, qn_kernel_spec *spec,
 }
 
 static bool read_cache(const qn_graph *graph, qn_node node, qn_reason *reason) {
-  static const char *const NAMES[] = { "past_key", "past_value", "kv_lengths" };
+  static const char *const NAMES[] = { "past_key", "past_value" };
   for (uint32_t i = 0; i < QN_COUNT(NAMES); i++)
     if (qn_node_get_operand(graph, node, IN_PAST_KEY + i) != QN_NONE)
       return qn_refuse(reason, QN_WHY_kv_cache, "no cache operands", "%s", NAMES[i]);
@@ -139,6 +161,33 @@ static bool read_cache(const qn_graph *graph, qn_node node, qn_reason *reason) {
   if (is_used(graph, node, OUT_SCORES))
     return qn_refuse(reason, QN_WHY_extra_result, "no result but out", "scores is used");
   return true;
+}
+
+// Sinks, slopes and lengths: given or not, and in which type.
+static bool read_vectors(const qn_graph *graph, qn_node node, qn_kernel_spec *spec, qn_reason *reason) {
+  qn_value sinks = qn_node_get_operand(graph, node, IN_SINKS);
+  qn_value slopes = qn_node_get_operand(graph, node, IN_ALIBI_SLOPES);
+  qn_value kv_lengths = qn_node_get_operand(graph, node, IN_KV_LENGTHS);
+  qn_value starts_q = qn_node_get_operand(graph, node, IN_CU_SEQLENS_Q);
+  qn_value starts_kv = qn_node_get_operand(graph, node, IN_CU_SEQLENS_KV);
+  if (sinks != QN_NONE) {
+    spec->sinks_dtype = type_of(graph, sinks).dtype;
+    if (spec->sinks_dtype == QN_ANY)
+      return qn_refuse(reason, QN_WHY_sinks, "sinks in f32 or in the element type of q", "an unknown type");
+  }
+  spec->alibi = slopes != QN_NONE;
+  if (spec->alibi && type_of(graph, slopes).dtype != QN_F32)
+    return qn_refuse(reason, QN_WHY_alibi, "alibi_slopes in f32", "%s",
+                     qn_dtype_name(type_of(graph, slopes).dtype));
+  spec->kv_lengths = kv_lengths != QN_NONE;
+  spec->varlen = starts_q != QN_NONE && starts_kv != QN_NONE;
+  if (spec->kv_lengths) spec->lengths_dtype = type_of(graph, kv_lengths).dtype;
+  if (!spec->varlen) return true;
+  spec->lengths_dtype = type_of(graph, starts_q).dtype;
+  if (type_of(graph, starts_kv).dtype == spec->lengths_dtype) return true;
+  return qn_refuse(reason, QN_WHY_variable_length, "cu_seqlens_q and cu_seqlens_kv in one element type",
+                   "%s and %s", qn_dtype_name(spec->lengths_dtype),
+                   qn_dtype_name(type_of(graph, starts_kv).dtype));
 }
 
 static bool read_output(const qn_graph *graph, qn_node node, qn_kernel_spec *spec, qn_reason *reason) {
@@ -164,7 +213,7 @@ static bool read_output(const qn_graph *graph, qn_node node, qn_kernel_spec *spe
 static bool packing_pays(const qn_graph *graph, qn_node node, const qn_kernel_spec *spec) {
   qn_type_info q = type_of(graph, qn_node_get_operand(graph, node, IN_Q));
   int64_t layout = qn_node_get_int(graph, node, "q_layout"), q_len;
-  if (spec->kv_heads == 0 || spec->heads % spec->kv_heads != 0) return false;
+  if (spec->varlen || spec->kv_heads == 0 || spec->heads % spec->kv_heads != 0) return false;
   if (!qn_dim_is_const(graph, q.dims[layout == QN_LAYOUT_BHSD ? 2 : 1], &q_len) || q_len > INT32_MAX)
     return false;
   uint64_t tile = qn_schedule_get_tiles(spec).tile_q, group = spec->heads / spec->kv_heads,
@@ -179,15 +228,15 @@ static bool read_node(const qn_graph *graph, qn_node node, qn_target target, qn_
     .target = target,
     .schedule = QN_SCHEDULE_mma,
     .causal = (qn_causal)qn_node_get_int(graph, node, "causal"),
-    .window_left = (int32_t)QN_MAX(-1, QN_MIN(INT32_MAX, qn_node_get_int(graph, node, "window_left"))),
-    .window_right = (int32_t)QN_MAX(-1, QN_MIN(INT32_MAX, qn_node_get_int(graph, node, "window_right"))),
+    .window_left = (int32_t)QN_MAX(INT32_MIN, QN_MIN(INT32_MAX, qn_node_get_int(graph, node, "window_left"))),
+    .window_right = (int32_t)QN_MAX(INT32_MIN, QN_MIN(INT32_MAX, qn_node_get_int(graph, node, "window_right"))),
     .scale = (float)qn_node_get_float(graph, node, "scale"),
     .softcap = (float)qn_node_get_float(graph, node, "softcap"),
   };
   *reason = (qn_reason){ .why = QN_WHY_none };
   if (!read_dtypes(graph, node, spec, reason) || !read_shapes(graph, node, spec, reason) ||
-      !read_mask(graph, node, spec, reason) || !read_cache(graph, node, reason) ||
-      !read_output(graph, node, spec, reason))
+      !read_mask(graph, node, spec, reason) || !read_vectors(graph, node, spec, reason) ||
+      !read_cache(graph, node, reason) || !read_output(graph, node, spec, reason))
     return false;
   spec->pack_heads = packing_pays(graph, node, spec);
   return true;
@@ -251,6 +300,37 @@ static void append(name_text *name, const char *format, ...) {
   name->length = QN_MIN(name->length + (size_t)length, sizeof name->text - 1);
 }
 
+static void append_window(name_text *name, const char *before, int32_t window) {
+  append(name, "%s", before);
+  if (window < 0)
+    append(name, "x");
+  else
+    append(name, "%" PRId32, window);
+}
+
+// What stands between q k^T and the softmax.
+static void append_scores(name_text *name, const qn_kernel_spec *spec) {
+  static const char *const CAUSAL[] = { "", "_causal", "_causal_bottom_right" };
+  uint32_t bits;
+  memcpy(&bits, &spec->softcap, sizeof bits);
+  if ((unsigned)spec->causal < QN_COUNT(CAUSAL)) append(name, "%s", CAUSAL[spec->causal]);
+  if (spec->window_left >= 0 || spec->window_right >= 0) {
+    append_window(name, "_w", spec->window_left);
+    append_window(name, "_", spec->window_right);
+  }
+  if (spec->mask == QN_MASK_BOOLEAN) append(name, "_mask_bool");
+  if (spec->mask == QN_MASK_ADDITIVE) append(name, "_mask_%s", qn_dtype_name(spec->mask_dtype));
+  if (spec->softcap != 0) append(name, "_softcap%08" PRIx32, bits);
+  if (spec->alibi) append(name, "_alibi");
+  if (spec->sinks_dtype != QN_ANY) append(name, "_sinks");
+  if (spec->sinks_dtype != QN_ANY && spec->sinks_dtype != spec->dtype)
+    append(name, "_%s", qn_dtype_name(spec->sinks_dtype));
+  if (spec->varlen) append(name, "_varlen");
+  if (spec->kv_lengths) append(name, "_kvlen");
+  if ((spec->varlen || spec->kv_lengths) && spec->lengths_dtype != QN_S32)
+    append(name, "_%s", qn_dtype_name(spec->lengths_dtype));
+}
+
 static void append_output(name_text *name, const qn_kernel_spec *spec) {
   static const char *const ARITHMETIC[] = { "", "_reciprocal", "_multiply" };
   const qn_scheme *scheme = &spec->output;
@@ -269,7 +349,6 @@ static void append_output(name_text *name, const qn_kernel_spec *spec) {
 }
 
 void qn_kernel_format_name(const qn_kernel_spec *spec, char out_name[128]) {
-  static const char *const CAUSAL[] = { "", "_causal", "_causal_bottom_right" };
   enum { NAME_MAX_LENGTH = 127, HASH_LENGTH = 17 };
   qn_kernel_spec r = *spec, chosen = *spec;
   name_text name = { .length = 0 };
@@ -286,9 +365,7 @@ void qn_kernel_format_name(const qn_kernel_spec *spec, char out_name[128]) {
   append(&name, "_h%u", r.heads);
   if (r.kv_heads != r.heads) append(&name, "_%u", r.kv_heads);
   if (r.pack_heads) append(&name, "_packed");
-  if ((unsigned)r.causal < QN_COUNT(CAUSAL)) append(&name, "%s", CAUSAL[r.causal]);
-  if (r.mask == QN_MASK_BOOLEAN) append(&name, "_mask_bool");
-  if (r.mask == QN_MASK_ADDITIVE) append(&name, "_mask_%s", qn_dtype_name(r.mask_dtype));
+  append_scores(&name, &r);
   append_output(&name, &r);
   memcpy(&scale_bits, &r.scale, sizeof scale_bits);
   if (r.scale != chosen.scale) append(&name, "_scale%08x", scale_bits);

@@ -56,19 +56,42 @@ static bool check_causal(const qn_kernel_spec *spec, qn_reason *reason) {
 }
 
 static bool check_window(const qn_kernel_spec *spec, qn_reason *reason) {
-  if (spec->window_left == -1 && spec->window_right == -1) return true;
-  return qn_refuse(reason, QN_WHY_window, "no window (window_left -1, window_right -1)",
+  if (spec->window_left >= -1 && spec->window_right >= -1) return true;
+  return qn_refuse(reason, QN_WHY_window, "window_left and window_right from 0 on, or -1 for none",
                    "window_left %d, window_right %d", spec->window_left, spec->window_right);
 }
 
+// The kernel's tanh is off by up to 2^-20 of the softcap, and a small one magnifies the products.
 static bool check_softcap(const qn_kernel_spec *spec, qn_reason *reason) {
-  if (spec->softcap == 0) return true;
-  return qn_refuse(reason, QN_WHY_softcap, "softcap 0", "softcap %g", (double)spec->softcap);
+  if (spec->softcap == 0 || (spec->softcap >= 0x1p-10f && spec->softcap <= 0x1p10f)) return true;
+  return qn_refuse(reason, QN_WHY_softcap, "softcap from 1/1024 to 1024, or 0 for none", "softcap %g",
+                   (double)spec->softcap);
+}
+
+static bool check_sinks(const qn_kernel_spec *spec, qn_reason *reason) {
+  if (spec->sinks_dtype == QN_ANY || spec->sinks_dtype == spec->dtype || spec->sinks_dtype == QN_F32)
+    return true;
+  return qn_refuse(reason, QN_WHY_sinks, "sinks in f32 or in the element type of q", "%s with q in %s",
+                   qn_dtype_name(spec->sinks_dtype), qn_dtype_name(spec->dtype));
+}
+
+static bool check_lengths(const qn_kernel_spec *spec, qn_reason *reason) {
+  if (!spec->kv_lengths && !spec->varlen) return true;
+  if (spec->lengths_dtype == QN_S32 || spec->lengths_dtype == QN_S64) return true;
+  return qn_refuse(reason, QN_WHY_variable_length, "lengths in s32 or s64", "%s",
+                   qn_dtype_name(spec->lengths_dtype));
+}
+
+static bool check_varlen(const qn_kernel_spec *spec, qn_reason *reason) {
+  if (!spec->varlen || (!spec->kv_lengths && spec->mask == QN_MASK_NONE)) return true;
+  return qn_refuse(reason, QN_WHY_variable_length, "cumulative lengths without a mask and without kv_lengths",
+                   "%s", spec->kv_lengths ? "kv_lengths" : "a mask");
 }
 
 static bool check_scale(const qn_kernel_spec *spec, qn_reason *reason) {
-  if (isfinite(spec->scale)) return true;
-  return qn_refuse(reason, QN_WHY_attribute, "a finite scale", "scale %g", (double)spec->scale);
+  // Times log2(e), and by a small softcap, it must stay finite.
+  if (isfinite(spec->scale) && fabsf(spec->scale) <= 1e30f) return true;
+  return qn_refuse(reason, QN_WHY_attribute, "a scale from -1e30 to 1e30", "scale %g", (double)spec->scale);
 }
 
 static bool check_mask(const qn_kernel_spec *spec, qn_reason *reason) {
@@ -163,6 +186,9 @@ static bool (*const CHECKS[])(const qn_kernel_spec *spec, qn_reason *reason) = {
   check_causal,
   check_window,
   check_softcap,
+  check_sinks,
+  check_lengths,
+  check_varlen,
   check_mask,
   check_mask_dtype,
   check_scale,

@@ -2,7 +2,8 @@
 #include "runtime/device_priv.h"
 
 // Strides of a dense tensor [batch, length, heads, dim] in one of the layouts. In `bsm` and `tm` heads are
-// merged into the last axis and, for `tm`, batch and position into one, which leaves the strides of `bshd`.
+// merged into the last axis and, for `tm` and `thd`, batch and position into one, which leaves the strides of
+// `bshd`.
 static qn_strides dense(qn_layout layout, int64_t heads, int64_t length, int64_t dim) {
   bool heads_outside = layout == QN_LAYOUT_BHSD;
   return (qn_strides){ .batch = heads * length * dim,

@@ -29,6 +29,11 @@ static const struct {
   FIELD(window_right, SIGNED,      NULL),
   FIELD(scale,        REAL,        NULL),
   FIELD(softcap,      REAL,        NULL),
+  FIELD(sinks_dtype,  DTYPE,       NULL),
+  FIELD(alibi,        BOOLEAN,     NULL),
+  FIELD(kv_lengths,   BOOLEAN,     NULL),
+  FIELD(varlen,       BOOLEAN,     NULL),
+  FIELD(lengths_dtype, DTYPE,      NULL),
   FIELD(pack_heads,   BOOLEAN,     NULL),
   FIELD(output,       SCHEME,      NULL),
   FIELD(f32_mode,     CHOICE, "tf32x3|tf32"),
@@ -134,6 +139,7 @@ bool tool_spec_parse(const char *text, qn_kernel_spec *out_spec) {
   }
   if (spec.out_dtype == QN_ANY) spec.out_dtype = spec.dtype;
   if (spec.mask_dtype == QN_ANY) spec.mask_dtype = spec.dtype;
+  if (spec.lengths_dtype == QN_ANY && (spec.kv_lengths || spec.varlen)) spec.lengths_dtype = QN_S32;
   if (!spec.v_head_dim) spec.v_head_dim = spec.head_dim;
   if (!spec.kv_heads) spec.kv_heads = spec.heads;
   *out_spec = spec;

@@ -128,6 +128,12 @@ DEVICE float exp2_fast(float x) {
   asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(result) : "f"(x));
   return result;
 }
+// 1 / x, about 1 ulp; 0 for infinity. Results below the smallest normal number become 0.
+DEVICE float rcp_fast(float x) {
+  float result;
+  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(result) : "f"(x));
+  return result;
+}
 DEVICE float fma_rn(float a, float b, float c) {
   float result;
   asm("fma.rn.f32 %0, %1, %2, %3;" : "=f"(result) : "f"(a), "f"(b), "f"(c));
@@ -146,6 +152,11 @@ DEVICE float sub_rn(float a, float b) {
 DEVICE float div_rn(float a, float b) {
   float result;
   asm("div.rn.f32 %0, %1, %2;" : "=f"(result) : "f"(a), "f"(b));
+  return result;
+}
+DEVICE float abs_f32(float x) {
+  float result;
+  asm("abs.f32 %0, %1;" : "=f"(result) : "f"(x));
   return result;
 }
 // The larger; the other one where one is NaN.

@@ -3,8 +3,9 @@
 //
 //   shared memory:  [ q tile ][ k 0 ][ v 0 ][ k 1 ][ v 1 ] ...      at the end the output, from the start
 //   ring:           wait for tile i, barrier, start copy of tile i + STAGES - 1, compute on tile i
-//   tiles:          0 .. full - 1 need no bounds; full .. count - 1 hold the diagonal or the end of kv: a branch that
-//                   all threads take alike, since two loops would be twice the code to compile
+//   tiles:          those that every row sees whole need no bounds; the others hold the diagonal, an end of a window or
+//                   the end of kv: a branch that all threads take alike, since two loops would be twice the code to
+//                   compile. What no row sees is not loaded.
 
 constexpr int WARP_ROWS = TILE_Q / WARPS;
 constexpr int ROW_BLOCKS = WARP_ROWS / 16;
@@ -28,12 +29,15 @@ struct warp_state {
 
 // What one block works on.
 struct block_state {
+  sequence rows;
+  tile_range tiles;
   const u8 *k, *v, *mask;
   i64 k_stride, v_stride;                       // in bytes
   i64 mask_q, mask_head;                        // in bytes
   int mask_kv;                                  // in bytes; a mask row is shorter than 2 GiB
   u32 first_row;                                // of this warp
   u32 row_count;                                // of all tiles
+  u32 head;                                     // of row 0
   u32 q_tile, ring;                             // shared memory
 };
 
@@ -45,12 +49,12 @@ DEVICE void load_q(a_fragment &a, u32 tile, int block, int step) {
   make_a(a, loaded);
 }
 
-DEVICE void load_kv_tile(const launch_params &params, const block_state &block, int index) {
+DEVICE void load_kv_tile(const block_state &block, int index) {
   u32 k_tile = block.ring + (u32)index % STAGES * KV_TILE_BYTES;
-  u32 first = (u32)index * TILE_KV;
-  tile_load<TILE_KV, QK_CHUNKS, QK_STRIDE>(k_tile, first, params.kv_len,
+  u32 first = (u32)index * TILE_KV, end = (u32)block.rows.kv_len;
+  tile_load<TILE_KV, QK_CHUNKS, QK_STRIDE>(k_tile, first, end,
                                            [&](u32 row) { return block.k + row * block.k_stride; });
-  tile_load<TILE_KV, V_CHUNKS, V_STRIDE>(k_tile + K_TILE_BYTES, first, params.kv_len,
+  tile_load<TILE_KV, V_CHUNKS, V_STRIDE>(k_tile + K_TILE_BYTES, first, end,
                                          [&](u32 row) { return block.v + row * block.v_stride; });
 }
 
@@ -106,12 +110,25 @@ DEVICE void accumulate_output(warp_state &warp, u32 v_tile) {
   }
 }
 
-// Tile `index` of `count` of kv, from the ring to the accumulators; the first `full` are seen whole by every row.
-DEVICE void process_tile(const launch_params &params, const block_state &block, warp_state &warp, int index, int full,
-                         int count) {
+// What row `row` sees of the keys and is given besides.
+DEVICE row_view view_row(const launch_params &params, const block_state &block, u32 row) {
+  u32 inside = row < block.row_count ? row : block.row_count - 1; // rows beyond the end read the last one's
+  row_view view;
+  view.first = first_key(block.rows, row_position(row));
+  view.end = end_key(block.rows, row_position(row));
+  view.position = (int)row_position(row) + block.rows.offset;
+  view.slope = 0.0f;
+  if constexpr (ALIBI)
+    view.slope = -float_of(ld_global_u32((const u8 *)params.alibi_slopes + row_head(block.head, row) * 4));
+  view.mask = block.mask + row_offset(inside, block.mask_q, block.mask_head);
+  return view;
+}
+
+// Tile `index` of kv, from the ring to the accumulators.
+DEVICE void process_tile(const launch_params &params, const block_state &block, warp_state &warp, int index) {
   cp_async_wait<STAGES - 2>();
   block_sync(); // tile `index` has arrived for all, and all are done with tile index - 1, whose buffer is next
-  if (index + STAGES - 1 < count) load_kv_tile(params, block, index + STAGES - 1);
+  if (index + STAGES - 1 < block.tiles.end) load_kv_tile(block, index + STAGES - 1);
   cp_async_commit();
 
   u32 k_tile = block.ring + (u32)index % STAGES * KV_TILE_BYTES;
@@ -121,13 +138,11 @@ DEVICE void process_tile(const launch_params &params, const block_state &block, 
   for (int m = 0; m < ROW_BLOCKS; m++)
 #pragma unroll
     for (int half = 0; half < 2; half++) {
-      u32 row = block.first_row + m * 16 + half * 8 + group;
-      u32 inside = row < block.row_count ? row : block.row_count - 1; // rows beyond the end read the last one's
-      if (MASK == MASK_NONE && index < full)
-        scale_row(warp.scores[m], half);
+      row_view view = view_row(params, block, block.first_row + m * 16 + half * 8 + group);
+      if (MASK == MASK_NONE && is_full(block.tiles, index))
+        finish_scores<false>(warp.scores[m], half, index * TILE_KV, view, 0);
       else
-        mask_row(warp.scores[m], half, index * TILE_KV, visible_positions(params, (int)row_position(row)),
-                 block.mask + row_offset(inside, block.mask_q, block.mask_head), block.mask_kv);
+        finish_scores<true>(warp.scores[m], half, index * TILE_KV, view, block.mask_kv);
       float shrink = softmax_row(warp.scores[m], half, warp.rows[m][half]);
 #pragma unroll
       for (int n = 0; n < COLUMNS; n++) {
@@ -159,19 +174,26 @@ DEVICE void stage_output(u32 rows, warp_state &warp) {
 
 DEVICE void attention(const launch_params &params) {
   // Causal rows at the end see the most: their tiles are started first, so that the light ones fill the gaps.
+  u32 q_tiles = (params.q_len * PACK + TILE_Q - 1) / TILE_Q;
+  u32 first_row = (q_tiles - 1 - block_index() % q_tiles) * TILE_Q;
+  u32 index = block_index() / q_tiles;
   block_state block;
-  block.row_count = params.q_len * PACK;
-  u32 q_tiles = (block.row_count + TILE_Q - 1) / TILE_Q;
-  u32 tile = q_tiles - 1 - block_index() % q_tiles;
-  u32 head = block_index() / q_tiles % (HEADS / PACK) * PACK, batch = block_index() / q_tiles / (HEADS / PACK);
-  u32 kv_head = head / (HEADS / KV_HEADS);
-  u32 first_row = tile * TILE_Q;
+  block.head = index % (HEADS / PACK) * PACK;
+  block.rows = find_sequence(params, index / (HEADS / PACK));
+  block.row_count = block.rows.q_len * PACK;
+  if (VARLEN && first_row >= block.row_count) return; // the grid is that of the longest sequence
 
-  const u8 *q = (const u8 *)params.q + (batch * params.q_batch + head * params.q_head) * ELEMENT_BYTES;
-  u8 *out = (u8 *)params.out + (batch * params.out_batch + head * params.out_head) * OUT_BYTES;
-  block.k = (const u8 *)params.k + (batch * params.k_batch + kv_head * params.k_head) * ELEMENT_BYTES;
-  block.v = (const u8 *)params.v + (batch * params.v_batch + kv_head * params.v_head) * ELEMENT_BYTES;
-  block.mask = (const u8 *)params.mask + (batch * params.mask_batch + head * params.mask_head) * MASK_BYTES;
+  u32 kv_head = block.head / (HEADS / KV_HEADS);
+  const sequence &rows = block.rows;
+  const u8 *q = (const u8 *)params.q +
+                (rows.batch * params.q_batch + rows.first_q * params.q_position + block.head * params.q_head) * ELEMENT_BYTES;
+  u8 *out = (u8 *)params.out +
+            (rows.batch * params.out_batch + rows.first_q * params.out_position + block.head * params.out_head) * OUT_BYTES;
+  block.k = (const u8 *)params.k +
+            (rows.batch * params.k_batch + rows.first_kv * params.k_position + kv_head * params.k_head) * ELEMENT_BYTES;
+  block.v = (const u8 *)params.v +
+            (rows.batch * params.v_batch + rows.first_kv * params.v_position + kv_head * params.v_head) * ELEMENT_BYTES;
+  block.mask = (const u8 *)params.mask + (rows.batch * params.mask_batch + block.head * params.mask_head) * MASK_BYTES;
   block.k_stride = params.k_position * ELEMENT_BYTES;
   block.v_stride = params.v_position * ELEMENT_BYTES;
   block.mask_q = params.mask_q * MASK_BYTES;
@@ -180,13 +202,8 @@ DEVICE void attention(const launch_params &params) {
   block.first_row = first_row + thread_index() / 32 * WARP_ROWS;
   block.q_tile = shared_base();
   block.ring = block.q_tile + Q_TILE_BYTES;
-
-  // The first row sees the fewest positions, the last the most.
   u32 last_row = (first_row + TILE_Q < block.row_count ? first_row + TILE_Q : block.row_count) - 1;
-  int fewest = visible_positions(params, (int)row_position(first_row));
-  int most = visible_positions(params, (int)row_position(last_row));
-  int full = fewest > 0 ? fewest / (int)TILE_KV : 0;
-  int count = most > 0 ? (most + (int)TILE_KV - 1) / (int)TILE_KV : 0;
+  block.tiles = find_tiles(rows, row_position(first_row), row_position(last_row));
 
   warp_state warp;
 #pragma unroll
@@ -196,7 +213,9 @@ DEVICE void attention(const launch_params &params) {
 #pragma unroll
       for (int i = 0; i < 4; i++) warp.output[m][n][i] = 0.0f;
 #pragma unroll
-    for (int half = 0; half < 2; half++) warp.rows[m][half] = { minus_infinity(), 0.0f };
+    for (int half = 0; half < 2; half++)
+      warp.rows[m][half] = first_row_state(
+          params.sinks, row_head(block.head, block.first_row + m * 16 + half * 8 + thread_index() % 32 / 4));
   }
 
   // q is the first group of copies, with the first kv tile.
@@ -205,7 +224,7 @@ DEVICE void attention(const launch_params &params) {
   });
 #pragma unroll
   for (int i = 0; i < STAGES - 1; i++) {
-    if (i < count) load_kv_tile(params, block, i);
+    if (block.tiles.begin + i < block.tiles.end) load_kv_tile(block, block.tiles.begin + i);
     cp_async_commit();
   }
   if constexpr (Q_IN_REGISTERS) {
@@ -218,7 +237,7 @@ DEVICE void attention(const launch_params &params) {
   }
 
 #pragma unroll 1
-  for (int index = 0; index < count; index++) process_tile(params, block, warp, index, full, count);
+  for (int tile = block.tiles.begin; tile < block.tiles.end; tile++) process_tile(params, block, warp, tile);
 
   epilogue epilogue;
   epilogue.prepare(params);

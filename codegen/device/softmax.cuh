@@ -2,14 +2,25 @@
 // that one multiply-add and one exp2 make a weight.
 //
 // Where the scores are plain products (SCORES_RAW), scale and log2(e) are one factor, `base` is in log2 units and
-// a weight is exp2(s * SCORE_FACTOR - base). With an additive mask, or a scale that is not positive, the scores
-// are scaled and biased first, `base` is in their units and a weight is exp2((s - base) * SCORE_FACTOR): a mask of
+// a weight is exp2(s * SCORE_FACTOR - base); so it is with capped scores, which are bounded. With an additive mask or
+// slopes, or a scale that is not positive, the scores are scaled and biased first, `base` is in their units and a weight is exp2((s - base) * SCORE_FACTOR): a mask of
 // -FLT_MAX then stays finite, and a row masked by it everywhere averages over all positions as it does elsewhere.
 
 struct row_state {
   float base; // the largest score so far
   float sum;  // of the weights so far, of this lane's columns
 };
+
+// Before the first tile: nothing, or a sink, a score whose weight of 1 counts in the sum alone.
+DEVICE row_state first_row_state(u64 sinks, u32 head) {
+  if constexpr (SINKS == ELEMENT_ANY) return { minus_infinity(), 0.0f };
+  const u8 *at = (const u8 *)sinks + head * (SINKS == ELEMENT_F32 ? 4 : 2);
+  float sink;
+  if constexpr (SINKS == ELEMENT_F32) sink = float_of(ld_global_u32(at));
+  else if constexpr (SINKS == ELEMENT_F16) sink = f32_from_f16(ld_global_u16(at));
+  else sink = float_of(ld_global_u16(at) << 16);
+  return { SCORES_RAW ? mul_rn(sink, LOG2_E) : sink, thread_index() % 4 == 0 ? 1.0f : 0.0f };
+}
 
 DEVICE float weight(float score, float base) {
   if constexpr (SCORES_RAW) return exp2_fast(fma_rn(score, SCORE_FACTOR, -base));

@@ -52,6 +52,9 @@ extern "C" {
   X(causal,             TARGET,      "no kernel for this causal alignment",                       "")                                   \
   X(window,             TARGET,      "no kernel for a sliding window",                            "")                                   \
   X(softcap,            TARGET,      "no kernel for softcap",                                     "")                                   \
+  X(sinks,              TARGET,      "no kernel for sinks of this element type",                  "")                                   \
+  X(alibi,              TARGET,      "no kernel for slopes of this element type",                 "")                                   \
+  X(variable_length,    TARGET,      "no kernel for sequence lengths of this kind",               "")                                   \
   X(mask,               TARGET,      "no kernel for this kind of mask",                           "")                                   \
   X(kv_cache,           TARGET,      "no kernel that reads or writes a KV cache",                 "")                                   \
   X(layout,             TARGET,      "no kernel for this operand or output layout",               "")                                   \

@@ -265,6 +265,13 @@ static float exp2_fast(float x) {
   float result = (float)exp2((double)x);
   return result < 0x1p-126f ? 0.0f : result;
 }
+static float rcp_fast(float x) {
+  float result = (float)(1 / (double)x);
+  return result < 0x1p-126f ? 0.0f : result;
+}
+static float abs_f32(float x) {
+  return fabsf(x);
+}
 static float fma_rn(float a, float b, float c) {
   return fmaf(a, b, c);
 }

@@ -55,7 +55,7 @@ Test(source, known_bytes) {
   qn_kernel_spec spec = plain();
   qn_buf text = source_of(&spec);
   uint64_t hash = XXH3_64bits(text.text, text.length);
-  cr_expect_eq(hash, 0xd0c1e0305875ffecull, "0x%016llxull", (unsigned long long)hash);
+  cr_expect_eq(hash, 0xb1bab5f24f7bb5deull, "0x%016llxull", (unsigned long long)hash);
   qn_buf_free(&text);
 }
 
@@ -86,10 +86,11 @@ Test(source, refuses_what_is_not_supported) {
   qn_kernel_spec spec = plain();
   qn_buf text = QN_BUF(ctx);
   qn_writer writer = qn_buf_writer(&text);
-  spec.softcap = 30;
+  spec.softcap = -30;
   cr_expect_eq(qn_kernel_write_source(ctx, &spec, &writer), QN_UNSUPPORTED);
-  cr_expect_str_eq(qn_context_get_error(ctx)->message,
-                   "no kernel for softcap: expected softcap 0, found softcap 30");
+  cr_expect_str_eq(
+      qn_context_get_error(ctx)->message,
+      "no kernel for softcap: expected softcap from 1/1024 to 1024, or 0 for none, found softcap -30");
   cr_expect_eq(text.length, 0);
 }
 
@@ -117,6 +118,28 @@ Test(launch, grid_block_and_parameters) {
   args.q_len = 0;
   cr_assert_eq(qn_launch_prepare(ctx, &spec, &args, &launch), QN_OK);
   cr_expect_eq(launch.grid, 0);
+}
+
+// A batch stride says nothing where sequences lie end to end.
+Test(launch, numbers_a_head_and_a_sequence) {
+  qn_kernel_spec spec = plain();
+  qn_attention_args args = arguments();
+  qn_launch launch;
+  spec.sinks_dtype = QN_F32;
+  spec.alibi = spec.varlen = true;
+  spec.lengths_dtype = QN_S32;
+  args.sinks = 128, args.alibi_slopes = 256, args.cu_seqlens_q = 512, args.cu_seqlens_kv = 1024;
+  qn_attention_args_set_dense(&spec, QN_LAYOUT_THD, QN_LAYOUT_THD, QN_LAYOUT_TM, QN_LAYOUT_THD, &args);
+  args.q_stride.batch = 1;
+  cr_assert_eq(qn_launch_prepare(ctx, &spec, &args, &launch), QN_OK, "%s", qn_context_get_error(ctx)->message);
+  cr_expect_eq(launch.grid, 2 * 8 * 3);
+  cr_expect_eq(launch.params.sinks, 128);
+  cr_expect_eq(launch.params.alibi_slopes, 256);
+  cr_expect_eq(launch.params.cu_seqlens_q, 512);
+  cr_expect_eq(launch.params.cu_seqlens_kv, 1024);
+  cr_expect_eq(launch.params.q_position, 8 * 64);
+  cr_expect_eq(launch.params.v_position, 2 * 64);
+  cr_expect_eq(launch.params.v_head, 64);
 }
 
 Test(launch, packed_heads_share_tiles) {
@@ -160,7 +183,18 @@ Test(launch, refusals) {
   REFUSED(args.mask = 128, QN_INVALID, "mask is given to a kernel that does not use it");
   REFUSED((spec.mask = QN_MASK_BOOLEAN, args.mask = 128, args.mask_kv_stride = 1ll << 31), QN_LIMIT,
           "a row of the mask must span less than 2 GiB, its kv stride is 2147483648");
-  REFUSED(args.q_len = 2000000000, QN_LIMIT, "q_len 2000000000 and kv_len 77 must not exceed 1073741823");
+  REFUSED(args.q_len = 2000000000, QN_LIMIT, "q_len 2000000000 and kv_len 77 must not exceed 536870911");
+  REFUSED(args.sinks = 128, QN_INVALID, "sinks is given to a kernel that does not use it");
+  REFUSED((spec.sinks_dtype = QN_F16, args.sinks = 129), QN_INVALID,
+          "sinks must be aligned to its elements of 2 bytes, its address is 0x81");
+  REFUSED(spec.alibi = true, QN_INVALID, "alibi_slopes is a null pointer, and the kernel needs it");
+  REFUSED((spec.alibi = true, args.alibi_slopes = 130), QN_INVALID,
+          "alibi_slopes must be aligned to its elements of 4 bytes, its address is 0x82");
+  REFUSED((spec.kv_lengths = true, spec.lengths_dtype = QN_S64, args.kv_lengths = 132), QN_INVALID,
+          "kv_lengths must be aligned to its elements of 8 bytes, its address is 0x84");
+  REFUSED((spec.varlen = true, spec.lengths_dtype = QN_S32, args.cu_seqlens_q = 128), QN_INVALID,
+          "cu_seqlens_kv is a null pointer, and the kernel needs it");
+  REFUSED(args.cu_seqlens_q = 128, QN_INVALID, "cu_seqlens_q is given to a kernel that does not use it");
   REFUSED((spec.pack_heads = true, args.q_len = 300000000), QN_LIMIT,
           "q_len 300000000 of 4 heads each must not exceed 1073741823 rows");
   REFUSED(args.batch = 4000000000, QN_LIMIT,

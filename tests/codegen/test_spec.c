@@ -96,6 +96,40 @@ Test(spec_from_node, heads_are_packed_where_that_halves_the_tiles) {
       packed("q: f16[B,8,S,64], k: f16[B,2,T,64], v: f16[B,2,T,64]", "o: f16[B,8,S,64] = attention(q, k, v)"));
 }
 
+Test(spec_from_node, what_stands_between_scores_and_softmax) {
+  qn_kernel_spec spec;
+  qn_node node = read(QKV ", n: bf16[8], a: f32[8], l: s64[B]",
+                      "o: bf16[B,8,T,64] = attention(q, k, v, _, _, _, l, _, n, a)[window_left=255, "
+                      "window_right=0, softcap=30]");
+  cr_assert_eq(qn_kernel_spec_from_node(graph, node, QN_TARGET_sm_90a, &spec, NULL), QN_OK, "%s",
+               qn_context_get_error(ctx)->message);
+  cr_expect_eq(spec.window_left, 255);
+  cr_expect_eq(spec.window_right, 0);
+  cr_expect_float_eq(spec.softcap, 30, 0);
+  cr_expect_eq(spec.sinks_dtype, QN_BF16);
+  cr_expect(spec.alibi);
+  cr_expect(spec.kv_lengths);
+  cr_expect_eq(spec.lengths_dtype, QN_S64);
+  cr_expect_not(spec.varlen);
+}
+
+Test(spec_from_node, sequences_end_to_end) {
+  qn_kernel_spec spec;
+  qn_node node =
+      read("q: f16[T,512], k: f16[N,2,64], v: f16[N,128], c: s32[B], d: s32[B]",
+           "o: f16[T,512] = attention(q, k, v, _, _, _, _, _, _, _, c, d)[causal=bottom_right, heads=8, "
+           "kv_heads=2, q_layout=tm, k_layout=thd, v_layout=tm, out_layout=tm]");
+  cr_assert_eq(qn_kernel_spec_from_node(graph, node, QN_TARGET_sm_80, &spec, NULL), QN_OK, "%s",
+               qn_context_get_error(ctx)->message);
+  cr_expect_eq(spec.heads, 8);
+  cr_expect_eq(spec.kv_heads, 2);
+  cr_expect_eq(spec.head_dim, 64);
+  cr_expect_eq(spec.v_head_dim, 64);
+  cr_expect(spec.varlen);
+  cr_expect_eq(spec.lengths_dtype, QN_S32);
+  cr_expect_eq(spec.sinks_dtype, QN_ANY);
+}
+
 static void refused(const char *inputs, const char *body, const char *why, const char *expected,
                     const char *found) {
   qn_kernel_spec spec;
@@ -125,8 +159,20 @@ Test(spec_from_node, refusals) {
           "an output of the element type of q", "f32 from q in bf16");
   refused(QKV ", p: bf16[B,2,P,64], r: bf16[B,2,P,64]", "o: bf16[B,8,T,64] = attention(q, k, v, _, p, r)",
           "kv_cache", "no cache operands", "past_key");
-  refused(QKV, "o: bf16[B,8,T,64] = attention(q, k, v)[window_left=128]", "window",
-          "no window (window_left -1, window_right -1)", "window_left 128, window_right -1");
+  refused(QKV, "o: bf16[B,8,T,64] = attention(q, k, v)[window_left=-2]", "window",
+          "window_left and window_right from 0 on, or -1 for none", "window_left -2, window_right -1");
+  refused(QKV ", n: f16[8]", "o: bf16[B,8,T,64] = attention(q, k, v, _, _, _, _, _, n)", "sinks",
+          "sinks in f32 or in the element type of q", "f16 with q in bf16");
+  refused(QKV ", n: ?", "o: bf16[B,8,T,64] = attention(q, k, v, _, _, _, _, _, n)", "sinks",
+          "sinks in f32 or in the element type of q", "an unknown type");
+  refused(QKV ", a: bf16[8]", "o: bf16[B,8,T,64] = attention(q, k, v, _, _, _, _, _, _, a)", "alibi",
+          "alibi_slopes in f32", "bf16");
+  refused(QKV ", n: ?", "o: bf16[B,8,T,64] = attention(q, k, v, _, _, _, n)", "variable_length",
+          "lengths in s32 or s64", "?");
+  refused("q: bf16[T,8,64], k: bf16[N,2,64], v: bf16[N,2,64], c: s32[B], d: s64[B]",
+          "o: bf16[T,8,64] = attention(q, k, v, _, _, _, _, _, _, _, c, d)[q_layout=thd, k_layout=thd, "
+          "v_layout=thd, out_layout=thd]",
+          "variable_length", "cu_seqlens_q and cu_seqlens_kv in one element type", "s32 and s64");
   refused(QKV ", s: f16[]", "o: e4m3[B,8,T,64] = attention(q, k, v, _, _, _, _, s)[output=fp8_static]",
           "scale_type", "output_scale in the element type that the scheme says", "f16, not f32");
 }

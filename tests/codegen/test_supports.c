@@ -33,13 +33,21 @@ static qn_kernel_spec plain(void) {
   X(head_count, s.kv_heads = 5, "heads a positive multiple of kv_heads", "heads 32, kv_heads 5")               \
   X(head_count, s.heads = 0, "heads a positive multiple of kv_heads", "heads 0, kv_heads 8")                   \
   X(causal, s.causal = (qn_causal)3, "causal none, top_left or bottom_right", "alignment number 3")            \
-  X(window, s.window_left = 512, "no window (window_left -1, window_right -1)",                                \
-    "window_left 512, window_right -1")                                                                        \
-  X(softcap, s.softcap = 50, "softcap 0", "softcap 50")                                                        \
+  X(window, s.window_left = -2, "window_left and window_right from 0 on, or -1 for none",                      \
+    "window_left -2, window_right -1")                                                                         \
+  X(softcap, s.softcap = 2000, "softcap from 1/1024 to 1024, or 0 for none", "softcap 2000")                   \
+  X(softcap, s.softcap = NAN, "softcap from 1/1024 to 1024, or 0 for none", "softcap nan")                     \
+  X(sinks, s.sinks_dtype = QN_F16, "sinks in f32 or in the element type of q", "f16 with q in bf16")           \
+  X(variable_length, s.kv_lengths = true, "lengths in s32 or s64", "?")                                        \
+  X(variable_length, (s.varlen = true, s.lengths_dtype = QN_U32), "lengths in s32 or s64", "u32")              \
+  X(variable_length, (s.varlen = true, s.lengths_dtype = QN_S32, s.mask = QN_MASK_BOOLEAN),                    \
+    "cumulative lengths without a mask and without kv_lengths", "a mask")                                      \
+  X(variable_length, (s.varlen = s.kv_lengths = true, s.lengths_dtype = QN_S32),                               \
+    "cumulative lengths without a mask and without kv_lengths", "kv_lengths")                                  \
   X(mask, s.mask = (qn_mask_kind)3, "a mask that is added, or boolean", "mask kind number 3")                  \
   X(mask_type, (s.mask = QN_MASK_ADDITIVE, s.mask_dtype = QN_F16),                                             \
     "a mask in f32 or in the element type of q", "f16 with q in bf16")                                         \
-  X(attribute, s.scale = INFINITY, "a finite scale", "scale inf")                                              \
+  X(attribute, s.scale = INFINITY, "a scale from -1e30 to 1e30", "scale inf")                                  \
   X(dynamic_scale, s.output = qn_scheme_of(QN_SCHEME_int8_dynamic), "a scale that is known before the run",    \
     "int8_dynamic")                                                                                            \
   X(scheme, s.output = qn_scheme_of(QN_SCHEME_int8_static), "none, or fp8_static to e4m3 or e5m2",             \
@@ -126,6 +134,29 @@ Test(spec, names_are_readable_and_short) {
   s.numerics = QN_DIRECT;
   qn_kernel_format_name(&s, name);
   cr_expect_str_eq(name, "qn_attention_mma_bf16_d128_h32_8_causal_mask_f32_fp8_static_direct_scale3f800000");
+  s.window_left = 255;
+  s.mask = QN_MASK_NONE;
+  s.softcap = 30;
+  s.alibi = s.varlen = true;
+  s.sinks_dtype = QN_F32;
+  s.lengths_dtype = QN_S64;
+  s.scale = 0;
+  s.output = qn_scheme_of(QN_SCHEME_none);
+  qn_kernel_format_name(&s, name);
+  cr_expect_str_eq(
+      name, "qn_attention_mma_bf16_d128_h32_8_causal_w255_x_softcap41f00000_alibi_sinks_f32_varlen_s64");
+  s = plain();
+  s.window_right = 0;
+  s.sinks_dtype = QN_BF16;
+  s.kv_lengths = true;
+  s.lengths_dtype = QN_S32;
+  s.output = qn_scheme_of(QN_SCHEME_none);
+  qn_kernel_format_name(&s, name);
+  cr_expect_str_eq(name, "qn_attention_mma_bf16_d128_h32_8_wx_0_sinks_kvlen");
+  s = plain();
+  s.mask = QN_MASK_ADDITIVE;
+  s.mask_dtype = QN_F32;
+  s.scale = 1;
   // With everything said, the end of the name becomes a hash of all of it.
   s.causal = QN_CAUSAL_BOTTOM_RIGHT;
   s.heads = s.kv_heads = 4000000000;

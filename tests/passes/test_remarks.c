@@ -143,8 +143,8 @@ Test(remarks, what_sm_90a_lacks) {
   expect_refusal("f16[1,8,9,84]", "f16[1,2,9,84]", "", "", "", "[1,8,9,84]", "head_dim");
   expect_refusal("f64[1,8,9,64]", "f64[1,2,9,64]", "", "", "", "[1,8,9,64]", "dtype");
   expect_refusal("f16[1,8,9,64]", "f16[1,2,9,64]", ", m: f16[...]", ", m", "", "[1,8,9,64]", "mask_shape");
-  expect_refusal("f16[1,8,9,64]", "f16[1,2,9,64]", "", "", "[softcap=30]", "[1,8,9,64]", "softcap");
-  expect_refusal("f16[1,8,9,64]", "f16[1,2,9,64]", "", "", "[window_left=4]", "[1,8,9,64]", "window");
+  expect_refusal("f16[1,8,9,64]", "f16[1,2,9,64]", "", "", "[softcap=2000]", "[1,8,9,64]", "softcap");
+  expect_refusal("f16[1,8,9,64]", "f16[1,2,9,64]", "", "", "[softmax_type=f64]", "[1,8,9,64]", "softmax_type");
   expect_refusal("f16[1,8,9,D]", "f16[1,2,9,D]", "", "", "", "[1,8,9,D]", "unknown_shape");
 }
 
