@@ -136,7 +136,7 @@ static bool fold_shape(qn_graph *graph, qn_node node, qn_tensor *shape, uint8_t 
   for (uint32_t i = 0; i < count; i++) {
     int64_t value;
     uint64_t bits;
-    if (!qn_dim_is_const(graph, dims[i], &value) || !encode(shape->dtype, (double)value, &bits)) return false;
+    if (!qn_shape_is_const(graph, dims[i], &value) || !encode(shape->dtype, (double)value, &bits)) return false;
     qn_element_store(shape->dtype, bytes, i, bits);
   }
   return true;
