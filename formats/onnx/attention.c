@@ -11,23 +11,6 @@ static bool is_3d(const qn_onnx_importer *im) {
   return rank == QN_RANK_UNKNOWN ? qn_onnx_find_attr(im->item->node, "q_num_heads") != NULL : rank == 3;
 }
 
-static qn_dim sequence_of(const qn_onnx_importer *im, uint32_t operand) {
-  qn_type_info type = qn_onnx_operand_type(im, operand);
-  return type.rank == 3 ? type.dims[1] : type.rank == 4 ? type.dims[2] : 0;
-}
-
-// Query i sees key j if j <= i + offset. The offset is the length of the past, or the valid length less the
-// queries where a cache outside is given by its lengths, else 0.
-static const char *find_alignment(const qn_onnx_importer *im, bool *out_read) {
-  if (!qn_onnx_get_operand(im, PAST_KEY)) return qn_onnx_get_operand(im, LENGTHS) ? "bottom_right" : "top_left";
-  // The end of past and new keys is where the queries end only if there are as many of one as of the other.
-  int64_t queries = 0, keys = 0;
-  bool known = qn_dim_is_const(im->graph, sequence_of(im, Q), &queries) &&
-               qn_dim_is_const(im->graph, sequence_of(im, K), &keys);
-  if (known && queries != keys) *out_read = false;
-  return "bottom_right";
-}
-
 qn_status qn_onnx_special_attention(qn_onnx_importer *im, bool *out_read) {
   const pb_node *node = im->item->node;
   if (im->operand_count < 3 || !im->operands[Q] || !im->operands[K] || !im->operands[V])
@@ -49,7 +32,10 @@ qn_status qn_onnx_special_attention(qn_onnx_importer *im, bool *out_read) {
     *out_read = scale->has_f && scale->f != 0;
     qn_onnx_set_float(im, "scale", (double)scale->f);
   }
-  if (qn_onnx_attr_int(node, "is_causal", 0)) qn_onnx_set_text(im, "causal", find_alignment(im, out_read));
+  // Query i sees key j if j <= i + offset. With a past or with lengths the operation's own offset is ONNX's:
+  // the length of the past, also where that is 0, and the valid length less the queries.
+  if (qn_onnx_attr_int(node, "is_causal", 0))
+    qn_onnx_set_text(im, "causal", qn_onnx_get_operand(im, LENGTHS) ? "bottom_right" : "top_left");
   int64_t precision = qn_onnx_attr_int(node, "softmax_precision", 0);
   if (precision) {
     qn_dtype type = qn_onnx_dtype(precision);

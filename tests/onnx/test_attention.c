@@ -98,7 +98,7 @@ Test(onnx_attention, causal_alignment) {
     const char *expect;
   } rows[] = {
     { "q,k,v", 23, "top_left" },
-    { "q,k,v,,pk,pv", 23, "bottom_right" },
+    { "q,k,v,,pk,pv", 23, "top_left" },
     { "q,k,v,,,,n", 24, "bottom_right" },
   };
   for (size_t i = 0; i < QN_COUNT(rows); i++) {
