@@ -48,8 +48,11 @@ static qn_status read_directive(qn_ptx_reader *reader, const struct directive *d
   }
   qn_ptx_function *function = &reader->functions[reader->function];
   switch (directive->use) {
-  case THREADS_REQUIRED: function->threads_required = true; // fall through
-  case THREADS_MAX: memcpy(function->threads_max, numbers, sizeof numbers); break;
+  case THREADS_MAX:
+  case THREADS_REQUIRED:
+    memcpy(function->threads_max, numbers, sizeof numbers);
+    function->threads_required = directive->use == THREADS_REQUIRED;
+    break;
   case CLUSTER: memcpy(function->cluster, numbers, sizeof numbers); break;
   case IGNORED: break;
   }
