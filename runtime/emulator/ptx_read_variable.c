@@ -222,9 +222,10 @@ qn_status qn_ptx_read_variable(qn_ptx_reader *reader, const qn_ptx_layout *layou
 static qn_status read_value(qn_ptx_reader *reader, qn_ptx_token type, uint8_t *out_bytes) {
   qn_ptx_lexeme place = reader->token;
   qn_ptx_operand value;
-  if (place.kind == QN_LEX_NAME && !qn_ptx_is(&place, "WARP_SZ"))
+  bool address = place.kind == QN_LEX_NAME && !qn_ptx_is(&place, "WARP_SZ"); // sym, generic(sym), 0xFF(sym)
+  if (!address) QN_TRY(qn_ptx_read_constant(reader, &value));
+  if (address || reader->token.kind == '(')
     return qn_ptx_fail(reader, &place, QN_UNSUPPORTED, "an address as an initial value is not supported");
-  QN_TRY(qn_ptx_read_constant(reader, &value));
   uint64_t bits = (uint64_t)value.value;
   if (type == QN_PTX_f32 && value.kind == QN_PTX_IMMEDIATE_F64) {
     double wide;

@@ -84,6 +84,8 @@ Test(ptx_errors, module) {
       "more than 2 bytes of initial values in \".global .b8 x[2] = {1, 2, 3};\"" },
     { ".global .u64 x = y;", QN_UNSUPPORTED, "t.ptx:4:18",
       "an address as an initial value is not supported in \".global .u64 x = y;\"" },
+    { ".global .b8 x[2] = {0xFF(y), 2};", QN_UNSUPPORTED, "t.ptx:4:21",
+      "an address as an initial value is not supported in \".global .b8 x[2] = {0xFF(y), 2};\"" },
     { ".global .f32 x = 1;", QN_INVALID, "t.ptx:4:18",
       "the initial value is not of type '.f32' in \".global .f32 x = 1;\"" },
     { ".global .u32 x = 1.0;", QN_INVALID, "t.ptx:4:18",
