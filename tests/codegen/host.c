@@ -3,12 +3,12 @@
 // unfused output quantized by the codecs of quant/.
 
 #include "codegen/launch_priv.h"
+#include "host_data.h"
 #include "ir/base_priv.h"
 #include "quant/codec_priv.h"
 
 #include <criterion/criterion.h>
 #include <dlfcn.h>
-#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -80,152 +80,17 @@ static host_kernel kernel_open(const qn_kernel_spec *spec) {
   return kernel;
 }
 
-// --- tensors ---------------------------------------------------------------------------------------------
-
-static uint32_t bits_of(float value) {
-  uint32_t bits;
-  memcpy(&bits, &value, sizeof bits);
-  return bits;
-}
-static float float_of(uint32_t bits) {
-  float value;
-  memcpy(&value, &bits, sizeof value);
-  return value;
-}
-
-static float round_to(qn_dtype dtype, float value) {
-  if (dtype == QN_F16) return float_of(qn_f16_to_f32(qn_f16_from_f32(bits_of(value), 0)));
-  if (dtype == QN_BF16) return float_of(qn_bf16_to_f32(qn_bf16_from_f32(bits_of(value), 0)));
-  return value;
-}
-
-static float get(const void *data, qn_dtype dtype, int64_t index) {
-  const uint16_t *half = data;
-  if (dtype == QN_F16) return float_of(qn_f16_to_f32(half[index]));
-  if (dtype == QN_BF16) return float_of(qn_bf16_to_f32(half[index]));
-  return ((const float *)data)[index];
-}
-
-static void set(void *data, qn_dtype dtype, int64_t index, float value) {
-  uint16_t *half = data;
-  if (dtype == QN_F16)
-    half[index] = (uint16_t)qn_f16_from_f32(bits_of(value), 0);
-  else if (dtype == QN_BF16)
-    half[index] = (uint16_t)qn_bf16_from_f32(bits_of(value), 0);
-  else
-    ((float *)data)[index] = value;
-}
-
-static uint32_t random_state;
-static float random_unit(void) { // in [-1, 1)
-  random_state = random_state * 1664525u + 1013904223u;
-  return (float)(int32_t)random_state / 2147483648.0f;
-}
-
-// A tensor [batch, heads, positions, head_dim] in some layout, with `gap` unused elements after each position.
-typedef struct tensor {
-  uint8_t *data;
-  uint64_t bytes;
-  qn_dtype dtype;
-  qn_strides stride;
-} tensor;
-
-static tensor tensor_make(qn_dtype dtype, bool bshd, uint32_t batch, uint32_t heads, uint32_t positions,
-                          uint32_t head_dim, uint32_t gap, bool random) {
-  int64_t row = head_dim + gap;
-  tensor t = { .dtype = dtype };
-  t.stride.position = bshd ? row * heads : row;
-  t.stride.head = bshd ? row : row * positions;
-  t.stride.batch = row * heads * positions;
-  uint64_t count = (uint64_t)batch * heads * positions * (uint64_t)row;
-  t.bytes = count * qn_dtype_bits(dtype) / 8;
-  t.data = aligned_alloc(64, (t.bytes + 64) / 64 * 64);
-  memset(t.data, 0xA5, t.bytes);
-  if (random)
-    for (uint64_t i = 0; i < count; i++) set(t.data, dtype, (int64_t)i, 2 * random_unit());
-  return t;
-}
-
-static int64_t offset(const tensor *t, uint32_t b, uint32_t h, uint32_t i) {
-  return b * t->stride.batch + h * t->stride.head + i * t->stride.position;
-}
-
-// --- problems --------------------------------------------------------------------------------------------
-
-typedef struct problem {
-  uint32_t batch, q_len, kv_len;
-  bool bshd;
-  uint32_t gap;      // unused elements after each row of q, k, v
-  uint32_t out_gap;  // the same for the output; where odd, its rows are not aligned
-  bool mask_per_row; // else one row for all of q, and all heads
-} problem;
-
-static const problem PROBLEMS[] = {
-  { 1, 1, 1, false, 0, 0, true },     { 1, 17, 65, true, 0, 0, true },   { 2, 65, 17, false, 8, 16, false },
-  { 1, 130, 130, true, 8, 3, true },  { 1, 64, 64, false, 0, 0, false }, { 1, 130, 1, true, 0, 0, true },
-  { 1, 1, 130, false, 0, 1, true },   { 1, 5, 0, false, 0, 0, true },    { 2, 64, 130, true, 0, 0, false },
-  { 1, 129, 200, false, 0, 0, true },
-};
-
-// A problem with its data, for one kernel and all that differ from it in the output only.
-typedef struct data {
-  tensor q, k, v;
-  uint8_t *mask;
-  uint64_t mask_bytes;
-  qn_dtype mask_dtype;
-  int64_t mask_batch, mask_head, mask_q;
-} data;
-
-static float mask_value(const data *d, uint32_t b, uint32_t h, uint32_t i, uint32_t j) {
-  int64_t index = b * d->mask_batch + h * d->mask_head + i * d->mask_q + j;
-  if (d->mask_dtype == QN_BOOL) return d->mask[index] ? 0.0f : -INFINITY;
-  return get(d->mask, d->mask_dtype, index);
-}
-
-// Rows 3, 4 and 5 of a mask are special: all -inf, all the type's lowest, and a single visible position.
-static void data_make_mask(const qn_kernel_spec *spec, const problem *p, data *d) {
-  uint32_t rows = p->mask_per_row ? p->batch * spec->heads * p->q_len : p->batch;
-  d->mask_dtype = spec->mask == QN_MASK_BOOLEAN ? QN_BOOL : spec->mask_dtype;
-  d->mask_q = p->mask_per_row ? p->kv_len : 0;
-  d->mask_head = p->mask_per_row ? (int64_t)p->kv_len * p->q_len : 0;
-  d->mask_batch = p->mask_per_row ? d->mask_head * spec->heads : p->kv_len;
-  d->mask_bytes = (uint64_t)rows * p->kv_len * qn_dtype_bits(d->mask_dtype) / 8;
-  d->mask = malloc(d->mask_bytes + 1);
-  float lowest = d->mask_dtype == QN_F16 ? -65504.0f : d->mask_dtype == QN_BF16 ? -3.3895314e38f : -FLT_MAX;
-  for (uint32_t r = 0; r < rows; r++)
-    for (uint32_t j = 0; j < p->kv_len; j++) {
-      int64_t index = (int64_t)r * p->kv_len + j;
-      uint32_t special = p->mask_per_row ? r % p->q_len : 0;
-      float value = random_unit() < 0.6f ? 2 * random_unit() : -INFINITY;
-      if (special == 3) value = -INFINITY;
-      if (special == 4) value = lowest;
-      if (special == 5) value = j == 0 ? 1.0f : -INFINITY;
-      if (d->mask_dtype == QN_BOOL)
-        d->mask[index] = value > -INFINITY && special != 4;
-      else
-        set(d->mask, d->mask_dtype, index, value);
-    }
-}
-
-static data data_make(const qn_kernel_spec *spec, const problem *p) {
-  data d = { .mask = NULL };
-  d.q = tensor_make(spec->dtype, p->bshd, p->batch, spec->heads, p->q_len, spec->head_dim, p->gap, true);
-  d.k = tensor_make(spec->dtype, p->bshd, p->batch, spec->kv_heads, p->kv_len, spec->head_dim, p->gap, true);
-  d.v = tensor_make(spec->dtype, p->bshd, p->batch, spec->kv_heads, p->kv_len, spec->v_head_dim, p->gap, true);
-  if (spec->mask != QN_MASK_NONE) data_make_mask(spec, p, &d);
-  return d;
-}
-
-static void data_free(data *d) {
-  free(d->q.data);
-  free(d->k.data);
-  free(d->v.data);
-  free(d->mask);
+// The device's copy of lengths, where the kernel reads them.
+static uintptr_t lengths_of(const qn_kernel_spec *spec, bool given, const int32_t *narrow,
+                            const int64_t *wide) {
+  if (!given) return 0;
+  return spec->lengths_dtype == QN_S64 ? (uintptr_t)wide : (uintptr_t)narrow;
 }
 
 static void run(const host_kernel *kernel, const problem *p, const data *d, const void *scale,
                 const tensor *out, int reversed) {
   qn_launch launch;
+  const qn_kernel_spec *spec = &kernel->spec;
   qn_attention_args args = {
     .batch = p->batch,
     .q_len = p->q_len,
@@ -244,15 +109,29 @@ static void run(const host_kernel *kernel, const problem *p, const data *d, cons
     .mask_head_stride = d->mask_head,
     .mask_q_stride = d->mask_q,
     .mask_kv_stride = 1,
+    .sinks = spec->sinks_dtype != QN_ANY ? (uintptr_t)d->sinks : 0,
+    .alibi_slopes = spec->alibi ? (uintptr_t)d->slopes : 0,
+    .kv_lengths = lengths_of(spec, spec->kv_lengths, d->kv_lengths, d->wide[0]),
+    .cu_seqlens_q = lengths_of(spec, spec->varlen, d->starts_q, d->wide[1]),
+    .cu_seqlens_kv = lengths_of(spec, spec->varlen, d->starts_kv, d->wide[2]),
   };
+  uint64_t length_bytes = spec->lengths_dtype == QN_S64 ? 8 : 4;
   host_range ranges[] = {
-    { args.q, d->q.bytes, 0 },       { args.k, d->k.bytes, 0 },   { args.v, d->v.bytes, 0 },
-    { args.mask, d->mask_bytes, 0 }, { args.out, out->bytes, 1 }, { args.output_scale, 4, 0 },
+    { args.q, d->q.bytes, 0 },
+    { args.k, d->k.bytes, 0 },
+    { args.v, d->v.bytes, 0 },
+    { args.mask, d->mask_bytes, 0 },
+    { args.out, out->bytes, 1 },
+    { args.output_scale, 4, 0 },
+    { args.sinks, spec->heads * (spec->sinks_dtype == QN_F32 ? 4 : 2), 0 },
+    { args.alibi_slopes, spec->heads * 4, 0 },
+    { args.kv_lengths, p->batch * length_bytes, 0 },
+    { args.cu_seqlens_q, (p->batch + 1) * length_bytes, 0 },
+    { args.cu_seqlens_kv, (p->batch + 1) * length_bytes, 0 },
   };
   char name[128];
-  qn_kernel_format_name(&kernel->spec, name);
-  cr_assert_eq(qn_launch_prepare(ctx, &kernel->spec, &args, &launch), QN_OK, "%s",
-               qn_context_get_error(ctx)->message);
+  qn_kernel_format_name(spec, name);
+  cr_assert_eq(qn_launch_prepare(ctx, spec, &args, &launch), QN_OK, "%s", qn_context_get_error(ctx)->message);
   const char *error = kernel->run(&launch.params, launch.grid, launch.block, launch.shared_bytes, ranges,
                                   (int)QN_COUNT(ranges), reversed);
   cr_assert_null(error, "%s, batch %u, q_len %u, kv_len %u: %s", name, p->batch, p->q_len, p->kv_len, error);
@@ -260,20 +139,35 @@ static void run(const host_kernel *kernel, const problem *p, const data *d, cons
 
 // --- comparing -------------------------------------------------------------------------------------------
 
+// Whether query i of sequence b sees key j, and how far j is from it.
+static bool sees(const qn_kernel_spec *spec, const problem *p, const data *d, uint32_t b, uint32_t i,
+                 uint32_t j, int64_t *out_distance) {
+  int64_t length = spec->kv_lengths ? d->kv_lengths[b] : (int64_t)kv_length(spec, p, b);
+  bool at_the_end = spec->causal == QN_CAUSAL_BOTTOM_RIGHT || spec->kv_lengths;
+  int64_t past = (int64_t)i + (at_the_end ? length - q_length(spec, p, b) : 0) - j;
+  *out_distance = llabs(past);
+  if (j >= length || (spec->causal != QN_CAUSAL_NONE && past < 0)) return false;
+  return (spec->window_left < 0 || past <= spec->window_left) &&
+         (spec->window_right < 0 || -past <= spec->window_right);
+}
+
 // One row of attention in f64 with, for each element, how far a correct kernel may be from it.
 static void reference_row(const qn_kernel_spec *spec, const problem *p, const data *d, uint32_t b, uint32_t h,
                           uint32_t i, double *out, double *bound) {
   uint32_t kv_head = h / (spec->heads / spec->kv_heads);
-  int64_t visible = p->kv_len;
-  if (spec->causal == QN_CAUSAL_TOP_LEFT) visible = QN_MIN(visible, (int64_t)i + 1);
-  if (spec->causal == QN_CAUSAL_BOTTOM_RIGHT) visible = (int64_t)i + 1 + p->kv_len - p->q_len;
-  double weights[256], largest = -INFINITY, sum = 0, magnitude = 0;
-  for (int64_t j = 0; j < visible; j++) {
+  int64_t keys = kv_length(spec, p, b), distance;
+  double weights[256], largest = -INFINITY, sum = 0, magnitude = spec->softcap;
+  for (int64_t j = 0; j < keys; j++) {
+    weights[j] = -INFINITY;
+    if (!sees(spec, p, d, b, i, (uint32_t)j, &distance)) continue;
     double s = 0;
     for (uint32_t c = 0; c < spec->head_dim; c++)
       s += (double)get(d->q.data, spec->dtype, offset(&d->q, b, h, i) + c) *
            (double)get(d->k.data, spec->dtype, offset(&d->k, b, kv_head, (uint32_t)j) + c);
     s *= (double)spec->scale;
+    magnitude = fmax(magnitude, fabs(s));
+    if (spec->softcap > 0) s = (double)spec->softcap * tanh(s / (double)spec->softcap);
+    if (spec->alibi) s -= (double)d->slopes[h] * (double)distance;
     magnitude = fmax(magnitude, fabs(s));
     if (d->mask != NULL) {
       float bias = mask_value(d, b, h, i, (uint32_t)j);
@@ -284,7 +178,13 @@ static void reference_row(const qn_kernel_spec *spec, const problem *p, const da
     weights[j] = s;
     largest = fmax(largest, s);
   }
-  for (int64_t j = 0; j < visible; j++) {
+  if (spec->sinks_dtype != QN_ANY && largest != -INFINITY) {
+    double sink = get(d->sinks, spec->sinks_dtype, h);
+    magnitude = fmax(magnitude, fabs(sink));
+    largest = fmax(largest, sink);
+    sum = exp(sink - largest);
+  }
+  for (int64_t j = 0; j < keys; j++) {
     weights[j] = largest == -INFINITY ? 0 : exp(weights[j] - largest);
     sum += weights[j];
   }
@@ -296,7 +196,7 @@ static void reference_row(const qn_kernel_spec *spec, const problem *p, const da
   double subnormal = spec->dtype == QN_F16 ? 0x1p-24 * p->kv_len * 2 : 0;
   for (uint32_t c = 0; c < spec->v_head_dim; c++) {
     double o = 0, absolute = 0;
-    for (int64_t j = 0; j < visible; j++) {
+    for (int64_t j = 0; j < keys; j++) {
       double v = get(d->v.data, spec->dtype, offset(&d->v, b, kv_head, (uint32_t)j) + c);
       o += weights[j] * v;
       absolute += weights[j] * fabs(v);
@@ -312,7 +212,7 @@ static void check_reference(const qn_kernel_spec *spec, const problem *p, const 
   qn_kernel_format_name(spec, name);
   for (uint32_t b = 0; b < p->batch; b++)
     for (uint32_t h = 0; h < spec->heads; h++)
-      for (uint32_t i = 0; i < p->q_len; i++) {
+      for (uint32_t i = 0; i < q_length(spec, p, b); i++) {
         reference_row(spec, p, d, b, h, i, expected, bound);
         for (uint32_t c = 0; c < spec->v_head_dim; c++) {
           double found = get(out->data, spec->out_dtype, offset(out, b, h, i) + c);
@@ -345,7 +245,7 @@ static void check_codes(const host_kernel *fused, const problem *p, const tensor
   qn_kernel_format_name(spec, name);
   for (uint32_t b = 0; b < p->batch; b++)
     for (uint32_t h = 0; h < spec->heads; h++)
-      for (uint32_t i = 0; i < p->q_len; i++)
+      for (uint32_t i = 0; i < q_length(spec, p, b); i++)
         for (uint32_t c = 0; c < spec->v_head_dim; c++, count++) {
           float x = get(plain->data, spec->out_dtype, offset(plain, b, h, i) + c);
           int expected = quantize(&spec->output, x, scale), found = codes->data[offset(codes, b, h, i) + c];
@@ -362,20 +262,21 @@ static void check_codes(const host_kernel *fused, const problem *p, const tensor
 
 // Bytes between the rows must be as they were.
 static void check_gaps(const problem *p, const qn_kernel_spec *spec, const tensor *out) {
-  uint32_t bytes = qn_dtype_bits(out->dtype) / 8;
-  for (uint64_t row = 0; row < (uint64_t)p->batch * spec->heads * p->q_len; row++)
-    for (uint32_t i = 0; i < p->out_gap * bytes; i++)
-      cr_assert_eq(out->data[(row * (spec->v_head_dim + p->out_gap) + spec->v_head_dim) * bytes + i], 0xA5);
+  uint32_t bytes = qn_dtype_bits(out->dtype) / 8, row = (spec->v_head_dim + p->out_gap) * bytes;
+  for (uint64_t first = 0; first < out->bytes; first += row)
+    for (uint32_t i = spec->v_head_dim * bytes; i < row; i++) cr_assert_eq(out->data[first + i], 0xA5);
 }
 
 // A spec and one that differs from it in the output only, over one problem.
-static void check_problem(const host_kernel *plain, const host_kernel *fused, const problem *p) {
+static void check_problem(const host_kernel *plain, const host_kernel *fused, const problem *problem_of_one) {
   const qn_kernel_spec *spec = &plain->spec;
-  data d = data_make(spec, p);
+  problem own = *problem_of_one, *p = &own;
+  data d;
   tensor out[2];
+  if (spec->varlen) own.batch = SEQUENCES;
+  data_make(spec, p, &d);
   for (int reversed = 0; reversed < 2; reversed++) {
-    out[reversed] =
-        tensor_make(spec->dtype, p->bshd, p->batch, spec->heads, p->q_len, spec->v_head_dim, p->out_gap, false);
+    out[reversed] = out_make(spec, p, &d, spec->dtype);
     run(plain, p, &d, NULL, &out[reversed], reversed);
   }
   cr_assert_arr_eq(out[0].data, out[1].data, out[0].bytes, "the order of threads shows");
@@ -386,8 +287,7 @@ static void check_problem(const host_kernel *plain, const host_kernel *fused, co
     float scale = round_to(scale_dtype, fused->spec.output.arithmetic == QN_MULTIPLY ? 171.3f : 0.00571f);
     uint32_t stored = 0;
     set(&stored, scale_dtype, 0, scale);
-    tensor codes = tensor_make((qn_dtype)fused->spec.output.target, p->bshd, p->batch, spec->heads, p->q_len,
-                               spec->v_head_dim, p->out_gap, false);
+    tensor codes = out_make(spec, p, &d, (qn_dtype)fused->spec.output.target);
     run(fused, p, &d, &stored, &codes, 0);
     check_codes(fused, p, &out[0], &codes, scale);
     check_gaps(p, &fused->spec, &codes);
@@ -399,6 +299,13 @@ static void check_problem(const host_kernel *plain, const host_kernel *fused, co
 }
 
 // --- the tests -------------------------------------------------------------------------------------------
+
+static const problem PROBLEMS[] = {
+  { 1, 1, 1, false, 0, 0, true },     { 1, 17, 65, true, 0, 0, true },   { 2, 65, 17, false, 8, 16, false },
+  { 1, 130, 130, true, 8, 3, true },  { 1, 64, 64, false, 0, 0, false }, { 1, 130, 1, true, 0, 0, true },
+  { 1, 1, 130, false, 0, 1, true },   { 1, 5, 0, false, 0, 0, true },    { 2, 64, 130, true, 0, 0, false },
+  { 1, 129, 200, false, 0, 0, true },
+};
 
 typedef struct variant {
   qn_target target;
@@ -412,6 +319,11 @@ typedef struct variant {
   qn_numerics numerics;
   qn_f32_mode f32_mode;
   bool packed;
+  int left, right; // of the window, and 1 more; 0: none
+  float softcap;
+  qn_dtype sinks;
+  bool alibi, kv_lengths, varlen;
+  qn_dtype lengths;
   uint32_t v_head_dim; // 0: head_dim
 } variant;
 
@@ -427,8 +339,14 @@ static qn_kernel_spec spec_of(const variant *v) {
     .causal = v->causal,
     .mask = v->mask,
     .mask_dtype = v->mask_dtype,
-    .window_left = -1,
-    .window_right = -1,
+    .window_left = v->left - 1,
+    .window_right = v->right - 1,
+    .softcap = v->softcap,
+    .sinks_dtype = v->sinks,
+    .alibi = v->alibi,
+    .kv_lengths = v->kv_lengths,
+    .varlen = v->varlen,
+    .lengths_dtype = v->lengths,
     .scale = v->scale,
     .f32_mode = v->f32_mode,
     .pack_heads = v->packed,
@@ -447,7 +365,7 @@ static void check_variant(const variant *v, size_t first, size_t step) {
     fused = kernel_open(&spec);
   }
   for (size_t i = first; i < QN_COUNT(PROBLEMS); i += step) {
-    random_state = (uint32_t)i + 1;
+    data_seed((uint32_t)i + 1);
     check_problem(&plain, fused.library != NULL ? &fused : NULL, &PROBLEMS[i]);
   }
   dlclose(plain.library);
@@ -506,5 +424,23 @@ HOST_TEST(direct_f16_d80_v104, QN_TARGET_sm_90a,  QN_F16,  80,  1, 1, QN_CAUSAL_
 HOST_TEST(packed_mask,         QN_TARGET_sm_90a,  QN_BF16, 64,  6, 2, QN_CAUSAL_TOP_LEFT,     QN_MASK_ADDITIVE,  QN_F32,  "fp8_static", .packed = true)
 HOST_TEST(packed_causal,       QN_TARGET_sm_90a,  QN_F16,  128, 8, 1, QN_CAUSAL_BOTTOM_RIGHT, QN_MASK_NONE,      QN_ANY,  "fp8_static", .packed = true)
 HOST_TEST(packed_f32,          QN_TARGET_sm_90a,  QN_F32,  64,  5, 1, QN_CAUSAL_TOP_LEFT,     QN_MASK_NONE,      QN_ANY,  "fp8_static", .packed = true)
+HOST_TEST(window_left,         QN_TARGET_sm_90a,  QN_F16,  64,  2, 1, QN_CAUSAL_TOP_LEFT,     QN_MASK_NONE,      QN_ANY,  "fp8_static", .left = 41)
+HOST_TEST(window_both,         QN_TARGET_sm_80,   QN_BF16, 64,  2, 1, QN_CAUSAL_NONE,         QN_MASK_NONE,      QN_ANY,  NULL, .left = 1, .right = 71)
+HOST_TEST(window_right,        QN_TARGET_sm_86,   QN_F32,  64,  1, 1, QN_CAUSAL_NONE,         QN_MASK_BOOLEAN,   QN_ANY,  NULL, .right = 1)
+HOST_TEST(window_aligned_last, QN_TARGET_sm_90a,  QN_BF16, 128, 4, 1, QN_CAUSAL_BOTTOM_RIGHT, QN_MASK_NONE,      QN_ANY,  "fp8_static", .left = 21, .right = 6, .packed = true)
+HOST_TEST(softcap,             QN_TARGET_sm_90a,  QN_F16,  64,  2, 1, QN_CAUSAL_TOP_LEFT,     QN_MASK_NONE,      QN_ANY,  "fp8_static", .softcap = 1.5f)
+HOST_TEST(softcap_mask,        QN_TARGET_sm_80,   QN_F32,  64,  1, 1, QN_CAUSAL_NONE,         QN_MASK_ADDITIVE,  QN_F32,  NULL, .softcap = 30, .scale = -0.5f)
+HOST_TEST(softcap_negative,    QN_TARGET_sm_90a,  QN_BF16, 64,  1, 1, QN_CAUSAL_NONE,         QN_MASK_BOOLEAN,   QN_ANY,  NULL, .softcap = 2, .scale = -0.5f)
+HOST_TEST(alibi,               QN_TARGET_sm_90a,  QN_BF16, 64,  4, 2, QN_CAUSAL_TOP_LEFT,     QN_MASK_NONE,      QN_ANY,  "fp8_static", .alibi = true)
+HOST_TEST(alibi_packed,        QN_TARGET_sm_90a,  QN_F16,  64,  6, 2, QN_CAUSAL_NONE,         QN_MASK_ADDITIVE,  QN_F16,  "fp8_static", .alibi = true, .packed = true, .softcap = 5)
+HOST_TEST(alibi_boolean,       QN_TARGET_sm_80,   QN_F32,  128, 1, 1, QN_CAUSAL_BOTTOM_RIGHT, QN_MASK_BOOLEAN,   QN_ANY,  NULL, .alibi = true)
+HOST_TEST(sinks,               QN_TARGET_sm_90a,  QN_F16,  64,  2, 1, QN_CAUSAL_TOP_LEFT,     QN_MASK_NONE,      QN_ANY,  "fp8_static", .sinks = QN_F32, .left = 31)
+HOST_TEST(sinks_packed,        QN_TARGET_sm_90a,  QN_BF16, 128, 4, 2, QN_CAUSAL_NONE,         QN_MASK_ADDITIVE,  QN_F32,  NULL, .sinks = QN_BF16, .packed = true)
+HOST_TEST(sinks_f16,           QN_TARGET_sm_86,   QN_F16,  64,  3, 1, QN_CAUSAL_BOTTOM_RIGHT, QN_MASK_BOOLEAN,   QN_ANY,  NULL, .sinks = QN_F16, .softcap = 20)
+HOST_TEST(kv_lengths,          QN_TARGET_sm_90a,  QN_F16,  64,  2, 1, QN_CAUSAL_TOP_LEFT,     QN_MASK_NONE,      QN_ANY,  "fp8_static", .kv_lengths = true, .lengths = QN_S64)
+HOST_TEST(kv_lengths_window,   QN_TARGET_sm_80,   QN_F32,  64,  2, 1, QN_CAUSAL_NONE,         QN_MASK_ADDITIVE,  QN_F32,  NULL, .kv_lengths = true, .lengths = QN_S32, .left = 51, .alibi = true)
+HOST_TEST(varlen,              QN_TARGET_sm_90a,  QN_BF16, 64,  2, 1, QN_CAUSAL_NONE,         QN_MASK_NONE,      QN_ANY,  "fp8_static", .varlen = true, .lengths = QN_S32)
+HOST_TEST(varlen_causal,       QN_TARGET_sm_80,   QN_F16,  128, 4, 2, QN_CAUSAL_BOTTOM_RIGHT, QN_MASK_NONE,      QN_ANY,  "fp8_static", .varlen = true, .lengths = QN_S64, .sinks = QN_F16, .left = 31, .packed = true)
+HOST_TEST(varlen_f32,          QN_TARGET_sm_90a,  QN_F32,  64,  1, 1, QN_CAUSAL_TOP_LEFT,     QN_MASK_NONE,      QN_ANY,  NULL, .varlen = true, .lengths = QN_S32, .alibi = true, .softcap = 10)
 HOST_TEST(plain_tf32,          QN_TARGET_sm_90a,  QN_F32,  64,  2, 1, QN_CAUSAL_NONE,         QN_MASK_NONE,      QN_ANY,  NULL, .f32_mode = QN_F32_TF32)
 // clang-format on
