@@ -162,6 +162,10 @@ report "every rule has its two sides as graphs" "$(grep -q '^graph' "$dir/out" |
 # --- kernels ---------------------------------------------------------------------------------------------------
 expect "a spec of an unknown key" 2 "unknown key 'head_dm'" compile --spec head_dm=64
 expect "a spec of an impossible value" 2 "is no value for 'dtype'" compile --spec dtype=bf15
+expect "a spec of a choice that is none" 2 "'1' is no value for 'alibi'" compile --spec alibi=1
+expect "a spec of what stands between scores and softmax" 0 "qn_attention_mma_bf16_d64_h1_w255_0_softcap41f00000_alibi_sinks_f32_kvlen_s64(" \
+  compile --emit cuda -o - --spec window_left=255,window_right=0,softcap=30,alibi=true,sinks_dtype=f32,kv_lengths=true,lengths_dtype=s64
+expect "a spec of sequences" 0 "_varlen(" compile --emit cuda -o - --spec varlen=true
 expect "a spec that has no kernel" 1 "head_dim 84" compile --spec head_dim=84
 expect "a missing NVRTC" 2 "libnvrtc" compile --spec head_dim=64 --nvrtc "$dir/none" --cache-dir ""
 : > "$dir/occupied"
