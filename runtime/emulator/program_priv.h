@@ -86,6 +86,7 @@ enum { QN_PTX_TOKENS_MAX = 16, QN_PTX_SLOTS_MAX = 8 };
 typedef enum qn_ptx_sync {
   QN_PTX_SYNC_NONE,
   QN_PTX_SYNC_WARP,   // all 32 lanes: `.sync.aligned`
+  QN_PTX_SYNC_ALIVE,  // all that have not exited: aligned barriers of the block and the cluster
   QN_PTX_SYNC_MEMBERS // the lanes of the mask in slot `members`
 } qn_ptx_sync;
 
