@@ -48,12 +48,12 @@ static void write_text(const device_kernel *kernel, qn_buf *text) {
   qn_buf_printf(text,
                 ".visible .entry test(.param .align 8 .b8 params[16])\n%s\n{\n"
                 "  .reg .b64 %%in, %%out, %%src, %%dst;\n"
-                "  .reg .b32 %%tid;\n"
+                "  .reg .b32 %%thread;\n"
                 "  ld.param.u64 %%in, [params];\n"
                 "  ld.param.u64 %%out, [params+8];\n"
-                "  mov.u32 %%tid, %%tid.x;\n"
-                "  mad.wide.u32 %%src, %%tid, %u, %%in;\n"
-                "  mad.wide.u32 %%dst, %%tid, %u, %%out;\n",
+                "  mov.u32 %%thread, %%tid.x;\n"
+                "  mad.wide.u32 %%src, %%thread, %u, %%in;\n"
+                "  mad.wide.u32 %%dst, %%thread, %u, %%out;\n",
                 kernel->directives ? kernel->directives : "", kernel->in_stride ? kernel->in_stride : 4,
                 kernel->out_stride ? kernel->out_stride : 4);
   qn_buf_printf(text, "%s\n  ret;\n}\n", kernel->body);

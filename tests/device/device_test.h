@@ -12,9 +12,8 @@
 // What runs. Fields that are zero take the value in brackets.
 typedef struct device_kernel {
   // The body of the kernel: PTX statements. Declared already: %in and %out (.b64: addresses of the two
-  // buffers), %tid
-  // (.b32: %tid.x, also the lane where there is one warp), %src and %dst (.b64: in + tid * in_stride, out + tid
-  // * out_stride).
+  // buffers), %thread (.b32: %tid.x, also the lane where there is one warp), %src and %dst (.b64: in + thread *
+  // in_stride, out + thread * out_stride).
   const char *body;
   const char *module;             // declarations and functions in front of the kernel [none]
   const char *target;             // ["sm_80"]

@@ -15,9 +15,9 @@ Test(harness, every_thread_copies_its_word) {
 Test(harness, what_is_not_written_keeps_its_filling) {
   uint32_t in[32] = { 0 }, out[32];
   device_run(device_kernel(.body = ".reg .pred %p;\n"
-                                   "setp.ge.u32 %p, %tid, 3;\n"
+                                   "setp.ge.u32 %p, %thread, 3;\n"
                                    "@%p bra DONE;\n"
-                                   "st.global.u32 [%dst], %tid;\n"
+                                   "st.global.u32 [%dst], %thread;\n"
                                    "DONE:"),
              in, sizeof(in), out, sizeof(out));
   for (uint32_t i = 0; i < 32; i++) cr_assert_eq(out[i], i < 3 ? i : 0xEEEEEEEE, "word %u is %x", i, out[i]);
