@@ -33,6 +33,7 @@ typedef struct qn_emu_warp {
   const qn_ptx_program *program;
   struct qn_emu_block *block;
   uint32_t index; // in the block
+  uint32_t carry; // the flag CC.CF, a bit a lane
   uint32_t alive; // lanes that exist and have not exited
 } qn_emu_warp;
 

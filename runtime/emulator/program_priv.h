@@ -93,6 +93,7 @@ typedef enum qn_ptx_sync {
 struct qn_emu_warp;
 struct qn_ptx_program;
 struct qn_ptx_row;
+struct qn_emu_operation;
 
 typedef struct qn_ptx_instr {
   // Executes for the lanes that are set; all of them are at this instruction and pass its guard.
@@ -111,6 +112,7 @@ typedef struct qn_ptx_instr {
   uint8_t counter;    // index of the counter in QN_COUNTER_MAP that it adds to, beside the totals
   uint8_t sync;       // qn_ptx_sync
   uint8_t members;    // slot of the mask
+  const struct qn_emu_operation *operation; // of arithmetic: operation_priv.h
   uint64_t immediate; // whatever the execute function wants to know early: widths, shapes, tables
 } qn_ptx_instr;
 
