@@ -114,7 +114,7 @@ static inline double qn_approx_sine_of(qn_approx_angle angle) {
   double square = angle.rest * angle.rest, sum = 0;
   bool odd = angle.quarters & 1;
   for (int k = odd ? 16 : 15; k > 1; k -= 2) sum = (1 - sum) * square / (k * (k - 1));
-  double value = odd ? 1 - sum : angle.rest - angle.rest * sum;
+  double value = odd ? 1 - sum : angle.rest * (1 - sum); // -0 stays
   return angle.quarters & 2 ? -value : value;
 }
 static inline double qn_approx_sin(float x) {

@@ -89,11 +89,12 @@ static inline uint32_t qn_put_f32(float value) {
 static inline uint64_t qn_put_f64(double value) {
   return value != value ? QN_EMU_NAN_F64 : qn_bits_f64(value);
 }
+// The sign apart, because a NaN has one too.
 static inline double qn_get_f16(uint32_t word) {
-  return (double)qn_get_f32(qn_f16_to_f32(word & 0xFFFFu));
+  return (double)qn_get_f32(qn_f16_to_f32(word & 0x7FFFu) | (word & 0x8000u) << 16);
 }
 static inline double qn_get_bf16(uint32_t word) {
-  return (double)qn_get_f32(qn_bf16_to_f32(word & 0xFFFFu));
+  return (double)qn_get_f32(qn_bf16_to_f32(word & 0x7FFFu) | (word & 0x8000u) << 16);
 }
 static inline uint32_t qn_put_f16(double value) {
   return qn_f16_from_f64(qn_bits_f64(value), 0);

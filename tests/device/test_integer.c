@@ -59,13 +59,16 @@ Test(integer, sums) {
   EXPECT(hi_s##bits, sign(A, bits) * sign(B, bits) >> bits)                                                    \
   EXPECT(mad_lo_##bits, A *B + C)                                                                              \
   EXPECT(mad_hi_u##bits, ((uwide)A * B >> bits) + C)                                                           \
-  EXPECT(mad_hi_s##bits, (sign(A, bits) * sign(B, bits) >> bits) + (wide)C)                                    \
+  EXPECT(mad_hi_s##bits, (sign(A, bits) * sign(B, bits) >> bits) + (wide)C)
+#define WIDE_PRODUCTS(bits)                                                                                    \
   EXPECT(mad_wide_u##bits, (uwide)A *B + C)                                                                    \
   EXPECT(mad_wide_s##bits, sign(A, bits) * sign(B, bits) + (wide)C)                                            \
   EXPECT(wide_s##bits, sign(A, bits) * sign(B, bits))
 PRODUCTS(16)
 PRODUCTS(32)
 PRODUCTS(64)
+WIDE_PRODUCTS(16)
+WIDE_PRODUCTS(32)
 EXPECT(mad_hi_sat, clip((sign(A, 32) * sign(B, 32) >> 32) + sign(C, 32), INT32_MIN, INT32_MAX))
 
 Test(integer, products) {
