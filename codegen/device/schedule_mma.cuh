@@ -139,10 +139,9 @@ DEVICE void process_tile(const launch_params &params, const block_state &block, 
 #pragma unroll
     for (int half = 0; half < 2; half++) {
       row_view view = view_row(params, block, block.first_row + m * 16 + half * 8 + group);
-      if (MASK == MASK_NONE && is_full(block.tiles, index))
-        finish_scores<false>(warp.scores[m], half, index * TILE_KV, view, 0);
-      else
-        finish_scores<true>(warp.scores[m], half, index * TILE_KV, view, block.mask_kv);
+      score_row(warp.scores[m], half, index * TILE_KV, view);
+      if (MASK != MASK_NONE || !is_full(block.tiles, index))
+        mask_row(warp.scores[m], half, index * TILE_KV, view, block.mask_kv);
       float shrink = softmax_row(warp.scores[m], half, warp.rows[m][half]);
 #pragma unroll
       for (int n = 0; n < COLUMNS; n++) {
