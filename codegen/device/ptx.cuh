@@ -116,11 +116,21 @@ DEVICE float shuffle_xor(float value, u32 lanes) {
   return result;
 }
 
+// Warp: whether `value` holds in all lanes.
+DEVICE bool warp_all(bool value) { return __all_sync(0xffffffff, value); }
+
 // --- arithmetic ------------------------------------------------------------------------------------------
 
 DEVICE u32 bits_of(float value) { return __float_as_uint(value); }
 DEVICE float float_of(u32 bits) { return __uint_as_float(bits); }
 DEVICE float minus_infinity() { return float_of(0xff800000u); }
+
+// The whole product, which C has only at the price of a product of 64-bit numbers.
+DEVICE i64 mul_wide(int a, int b) {
+  i64 result;
+  asm("mul.wide.s32 %0, %1, %2;" : "=l"(result) : "r"(a), "r"(b));
+  return result;
+}
 
 // 2^x, about 2 ulp; 0 for -inf. Results below the smallest normal number become 0.
 DEVICE float exp2_fast(float x) {

@@ -32,7 +32,7 @@ struct block_state {
   sequence rows;
   tile_range tiles;
   const u8 *k, *v, *mask;
-  i64 k_stride, v_stride;                       // in bytes
+  int k_stride, v_stride;                       // in bytes
   i64 mask_q, mask_head;                        // in bytes
   int mask_kv;                                  // in bytes; a mask row is shorter than 2 GiB
   u32 first_row;                                // of this warp
@@ -51,11 +51,12 @@ DEVICE void load_q(a_fragment &a, u32 tile, int block, int step) {
 
 DEVICE void load_kv_tile(const block_state &block, int index) {
   u32 k_tile = block.ring + (u32)index % STAGES * KV_TILE_BYTES;
-  u32 first = (u32)index * TILE_KV, end = (u32)block.rows.kv_len;
-  tile_load<TILE_KV, QK_CHUNKS, QK_STRIDE>(k_tile, first, end,
-                                           [&](u32 row) { return block.k + row * block.k_stride; });
-  tile_load<TILE_KV, V_CHUNKS, V_STRIDE>(k_tile + K_TILE_BYTES, first, end,
-                                         [&](u32 row) { return block.v + row * block.v_stride; });
+  int first = index * (int)TILE_KV;
+  const u8 *k = block.k + mul_wide(first, block.k_stride), *v = block.v + mul_wide(first, block.v_stride);
+  tile_load<TILE_KV, QK_CHUNKS, QK_STRIDE>(k_tile, (u32)(block.rows.kv_len - first),
+                                           [&](u32 row) { return k + mul_wide(row, block.k_stride); });
+  tile_load<TILE_KV, V_CHUNKS, V_STRIDE>(k_tile + K_TILE_BYTES, (u32)(block.rows.kv_len - first),
+                                         [&](u32 row) { return v + mul_wide(row, block.v_stride); });
 }
 
 // scores = q k^T
@@ -143,6 +144,7 @@ DEVICE void process_tile(const launch_params &params, const block_state &block, 
       if (MASK != MASK_NONE || !is_full(block.tiles, index))
         mask_row(warp.scores[m], half, index * TILE_KV, view, block.mask_kv);
       float shrink = softmax_row(warp.scores[m], half, warp.rows[m][half]);
+      if (warp_all(shrink == 1.0f)) continue; // no row has found a larger score: most often so
 #pragma unroll
       for (int n = 0; n < COLUMNS; n++) {
         warp.output[m][n][half * 2] *= shrink;
@@ -193,8 +195,8 @@ DEVICE void attention(const launch_params &params) {
   block.v = (const u8 *)params.v +
             (rows.batch * params.v_batch + rows.first_kv * params.v_position + kv_head * params.v_head) * ELEMENT_BYTES;
   block.mask = (const u8 *)params.mask + (rows.batch * params.mask_batch + block.head * params.mask_head) * MASK_BYTES;
-  block.k_stride = params.k_position * ELEMENT_BYTES;
-  block.v_stride = params.v_position * ELEMENT_BYTES;
+  block.k_stride = (int)(params.k_position * ELEMENT_BYTES);
+  block.v_stride = (int)(params.v_position * ELEMENT_BYTES);
   block.mask_q = params.mask_q * MASK_BYTES;
   block.mask_head = params.mask_head * MASK_BYTES;
   block.mask_kv = (int)(params.mask_kv * MASK_BYTES);
@@ -218,8 +220,8 @@ DEVICE void attention(const launch_params &params) {
   }
 
   // q is the first group of copies, with the first kv tile.
-  tile_load<TILE_Q, QK_CHUNKS, QK_STRIDE>(block.q_tile, first_row, block.row_count, [&](u32 row) {
-    return q + row_offset(row, params.q_position, params.q_head) * ELEMENT_BYTES;
+  tile_load<TILE_Q, QK_CHUNKS, QK_STRIDE>(block.q_tile, block.row_count - first_row, [&](u32 row) {
+    return q + row_offset(first_row + row, params.q_position, params.q_head) * ELEMENT_BYTES;
   });
 #pragma unroll
   for (int i = 0; i < STAGES - 1; i++) {

@@ -29,18 +29,17 @@ template <u32 stride> DEVICE u32 tile_address(u32 tile, u32 row, u32 even, u32 o
   return tile + row * (stride * 16) + even / g * g * 16 + ((even % g ^ (odd ^ swizzle<stride>(row))) << 4);
 }
 
-// Starts the copy of `rows` rows of `chunks` chunks, the first of which is row `first`, from where `row_start(row)`
-// says; rows at `limit` and beyond become zero, and so do the chunks that a row is longer than `chunks`. `row_start` is
-// called for row 0 and rows below `limit` only.
+// Starts the copy of a tile of `rows` rows of `chunks` chunks from where `row_start(row)` says. Of the rows, `count`
+// exist; the others become zero, and so do the chunks that a row in shared memory is longer than `chunks`. Addresses of
+// rows that do not exist are computed but not read: to choose others would cost more than the copy.
 template <u32 rows, u32 chunks, u32 stride, typename row_start_fn>
-DEVICE void tile_load(u32 tile, u32 first, u32 limit, row_start_fn row_start) {
+DEVICE void tile_load(u32 tile, u32 count, row_start_fn row_start) {
 #pragma unroll 8
   for (u32 i = 0; i < (rows * stride + THREADS - 1) / THREADS; i++) {
     u32 index = i * THREADS + thread_index();
     if (rows * stride % THREADS != 0 && index >= rows * stride) break;
     u32 row = index / stride, chunk = index % stride;
-    bool valid = first + row < limit;
-    const u8 *from = row_start(valid ? first + row : 0) + chunk * 16;
-    cp_async_16(tile_address<stride>(tile, row, chunk), from, valid && (chunks == stride || chunk < chunks));
+    bool exists = row < count && (chunks == stride || chunk < chunks);
+    cp_async_16(tile_address<stride>(tile, row, chunk), row_start(row) + chunk * 16, exists);
   }
 }

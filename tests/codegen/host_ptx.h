@@ -261,6 +261,9 @@ static float float_of(u32 bits) {
 static float minus_infinity() {
   return -INFINITY;
 }
+static i64 mul_wide(int a, int b) {
+  return (i64)a * b;
+}
 static float exp2_fast(float x) {
   float result = (float)exp2((double)x);
   return result < 0x1p-126f ? 0.0f : result;
@@ -460,6 +463,19 @@ static float shuffle_xor(float value, u32 lanes) {
       host_shuffle &own = *(host_shuffle *)slots[lane];
       own.result = ((host_shuffle *)slots[lane ^ own.lanes])->value;
     }
+  });
+  return slot.result;
+}
+
+struct host_vote {
+  bool value, result;
+};
+static bool warp_all(bool value) {
+  host_vote slot = { value, false };
+  host_warp("warp_all", &slot, [](void **slots) {
+    bool all = true;
+    for (u32 lane = 0; lane < 32; lane++) all = all && ((host_vote *)slots[lane])->value;
+    for (u32 lane = 0; lane < 32; lane++) ((host_vote *)slots[lane])->result = all;
   });
   return slot.result;
 }
