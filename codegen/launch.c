@@ -46,6 +46,11 @@ static qn_status check_rows(qn_context *context, const qn_kernel_spec *spec, con
       return qn_fail(context, QN_INVALID, PLACE,
                      "the %s stride of %s must be a multiple of %lld elements (%d bytes), found %lld",
                      axes[i].axis, name, (long long)(CHUNK / bytes), CHUNK, (long long)axes[i].stride);
+  // The kernel takes the distance of two rows as 32 bits.
+  if (stride->position > INT32_MAX / bytes || stride->position < -INT32_MAX / bytes)
+    return qn_fail(context, QN_LIMIT, PLACE,
+                   "two rows of %s must be less than 2 GiB apart, its position stride is %lld", name,
+                   (long long)stride->position);
   return QN_OK;
 }
 

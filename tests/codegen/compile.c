@@ -1,23 +1,114 @@
-// Compiles generated kernels with NVRTC for every target: no error, no spill, no local memory, registers and
-// shared memory within the chip. Needs no GPU; without NVRTC it is skipped (77). QN_TEST_FULL=1 takes the whole
-// matrix instead of one kernel in 37.
+// Compiles generated kernels with NVRTC: no error, no spill, no local memory, registers and shared memory
+// within the chip. Needs no GPU; without NVRTC it is skipped (77). Every two options of a kernel meet in some
+// kernel, its target and head dims among them. With QN_TEST_FULL=1 that holds for each target, element type and
+// head dims apart, and each of them is compiled with everything on as well.
 
 #include "codegen/launch_priv.h"
 #include "codegen/spec_priv.h"
+#include "tests/kernels/cover.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { SKIPPED = 77, EVERY = 37 };
+enum { SKIPPED = 77, ROWS_MAX = 512 };
 
-static const qn_dtype DTYPES[] = { QN_F16, QN_BF16, QN_F32 };
+static const qn_target targets[] = { QN_TARGET_sm_90a,  QN_TARGET_sm_80,   QN_TARGET_sm_86,  QN_TARGET_sm_89,
+                                     QN_TARGET_sm_100a, QN_TARGET_sm_103a, QN_TARGET_sm_120a };
+static const struct {
+  qn_dtype dtype;
+  qn_f32_mode mode;
+} dtypes[] = {
+  { QN_F16, QN_F32_TF32X3 }, { QN_BF16, QN_F32_TF32X3 }, { QN_F32, QN_F32_TF32X3 }, { QN_F32, QN_F32_TF32 }
+};
 static const struct {
   uint32_t qk, v;
-} HEAD_DIMS[] = { { 64, 64 },   { 80, 80 },   { 96, 96 },   { 128, 128 },
-                  { 192, 192 }, { 256, 256 }, { 192, 128 }, { 72, 248 } };
-static const char *const OUTPUTS[] = { "none", "fp8_static", "fp8_static{target=e5m2, arithmetic=reciprocal}" };
-// none, boolean, added in f32, added in the type of q
-enum { MASKS = 4 };
+} dims[] = { { 64, 64 },   { 80, 80 },   { 96, 96 },  { 128, 128 }, { 192, 192 },
+             { 256, 256 }, { 192, 128 }, { 72, 248 }, { 248, 40 },  { 8, 8 } };
+static const char *const outputs[] = { "none", "fp8_static",
+                                       "fp8_static{target=e5m2, arithmetic=reciprocal, compute=bf16}" };
+enum { MASK_NONE, MASK_BOOLEAN, MASK_F32, MASK_OF_Q };
+static const int masks[] = { MASK_NONE, MASK_BOOLEAN, MASK_F32, MASK_OF_Q };
+static const qn_causal causals[] = { QN_CAUSAL_NONE, QN_CAUSAL_TOP_LEFT, QN_CAUSAL_BOTTOM_RIGHT };
+static const struct {
+  int32_t left, right;
+} windows[] = { { -1, -1 }, { 100, -1 }, { -1, 9 }, { 128, 128 } };
+enum { LENGTHS_FIXED, LENGTHS_KV, LENGTHS_VARLEN };
+static const int lengths[] = { LENGTHS_FIXED, LENGTHS_KV, LENGTHS_VARLEN };
+enum { SINKS_NONE, SINKS_OF_Q, SINKS_F32 };
+static const int sinks[] = { SINKS_NONE, SINKS_OF_Q, SINKS_F32 };
+static const float softcaps[] = { 0, 30 };
+static const float scales[] = { 0, -0.3f };
+static const bool booleans[] = { false, true };
+static const qn_numerics numerics[] = { QN_EXACT, QN_DIRECT };
+
+#define FACTOR_MAP(X)                                                                                          \
+  X(TARGET, targets)                                                                                           \
+  X(DTYPE, dtypes)                                                                                             \
+  X(DIMS, dims)                                                                                                \
+  X(MASK, masks)                                                                                               \
+  X(WINDOW, windows)                                                                                           \
+  X(OUTPUT, outputs)                                                                                           \
+  X(CAUSAL, causals)                                                                                           \
+  X(LENGTHS, lengths)                                                                                          \
+  X(SINKS, sinks)                                                                                              \
+  X(SOFTCAP, softcaps)                                                                                         \
+  X(SCALE, scales)                                                                                             \
+  X(ALIBI, booleans)                                                                                           \
+  X(PACK, booleans)                                                                                            \
+  X(NUMERICS, numerics)
+
+enum {
+#define X(name, table) name,
+  FACTOR_MAP(X)
+#undef X
+      FACTORS,
+};
+
+// What a row's choices of target, element type and head dims are counted from.
+typedef struct origin {
+  uint8_t target, dtype, dims;
+} origin;
+
+static qn_kernel_spec spec_of(const origin *from, const cover_row row) {
+  qn_dtype dtype = dtypes[from->dtype + row[DTYPE]].dtype;
+  int mask = masks[row[MASK]], length = lengths[row[LENGTHS]], sink = sinks[row[SINKS]];
+  qn_kernel_spec spec = {
+    .target = targets[from->target + row[TARGET]],
+    .dtype = dtype,
+    .out_dtype = dtype,
+    .f32_mode = dtypes[from->dtype + row[DTYPE]].mode,
+    .head_dim = dims[from->dims + row[DIMS]].qk,
+    .v_head_dim = dims[from->dims + row[DIMS]].v,
+    .heads = 10,
+    .kv_heads = 2,
+    .pack_heads = booleans[row[PACK]],
+    .causal = causals[row[CAUSAL]],
+    .window_left = windows[row[WINDOW]].left,
+    .window_right = windows[row[WINDOW]].right,
+    .mask = mask == MASK_NONE      ? QN_MASK_NONE
+            : mask == MASK_BOOLEAN ? QN_MASK_BOOLEAN
+                                   : QN_MASK_ADDITIVE,
+    .mask_dtype = mask == MASK_F32    ? QN_F32
+                  : mask == MASK_OF_Q ? dtype
+                                      : QN_ANY,
+    .sinks_dtype = sink == SINKS_NONE  ? QN_ANY
+                   : sink == SINKS_F32 ? QN_F32
+                                       : dtype,
+    .scale = scales[row[SCALE]],
+    .softcap = softcaps[row[SOFTCAP]],
+    .alibi = booleans[row[ALIBI]],
+    .kv_lengths = length == LENGTHS_KV,
+    .varlen = length == LENGTHS_VARLEN,
+    .lengths_dtype = length == LENGTHS_VARLEN ? QN_S64 : QN_S32,
+    .numerics = numerics[row[NUMERICS]],
+  };
+  return qn_scheme_parse(outputs[row[OUTPUT]], &spec.output) ? spec : (qn_kernel_spec){ 0 };
+}
+
+static bool is_supported(const void *user, const cover_row row) {
+  qn_kernel_spec spec = spec_of(user, row);
+  return qn_target_supports(&spec, NULL);
+}
 
 static bool compile(qn_context *context, qn_compiler *compiler, const qn_kernel_spec *spec) {
   qn_kernel *kernel;
@@ -40,57 +131,65 @@ static bool compile(qn_context *context, qn_compiler *compiler, const qn_kernel_
   return good;
 }
 
-static qn_kernel_spec spec_of(int target, size_t type, size_t dim, int causal, int mask, size_t output) {
-  qn_kernel_spec spec = {
-    .target = (qn_target)target,
-    .dtype = DTYPES[type],
-    .out_dtype = DTYPES[type],
-    .head_dim = HEAD_DIMS[dim].qk,
-    .v_head_dim = HEAD_DIMS[dim].v,
-    .heads = 8,
-    .kv_heads = 2,
-    .causal = (qn_causal)causal,
-    .mask = mask == 0   ? QN_MASK_NONE
-            : mask == 1 ? QN_MASK_BOOLEAN
-                        : QN_MASK_ADDITIVE,
-    .mask_dtype = mask == 2   ? QN_F32
-                  : mask == 3 ? DTYPES[type]
-                              : QN_ANY,
-    .window_left = -1,
-    .window_right = -1,
+typedef struct compile_totals {
+  uint32_t kernels, failures;
+} compile_totals;
+
+static void compile_row(qn_context *context, qn_compiler *compiler, const origin *from, const cover_row row,
+                        compile_totals *totals) {
+  qn_kernel_spec spec = spec_of(from, row);
+  totals->failures += !compile(context, compiler, &spec);
+  totals->kernels++;
+}
+
+// All pairs; with `all_on`, and what needs the most registers.
+static void compile_cover(qn_context *context, qn_compiler *compiler, const origin *from,
+                          const uint8_t choices[FACTORS], bool all_on, compile_totals *totals) {
+  static cover_row rows[ROWS_MAX];
+  cover_space space = { .factors = FACTORS, .choices = choices, .allows = is_supported, .user = from };
+  cover_totals pairs;
+  uint32_t count = cover_pairs(&space, rows, ROWS_MAX, &pairs);
+  for (uint32_t i = 0; i < count; i++) compile_row(context, compiler, from, rows[i], totals);
+  if (!all_on) return;
+  cover_row row = { [MASK] = MASK_F32, [WINDOW] = 1,           [OUTPUT] = 1,  [CAUSAL] = QN_CAUSAL_BOTTOM_RIGHT,
+                    [SINKS] = 1,       [LENGTHS] = LENGTHS_KV, [SOFTCAP] = 1, [ALIBI] = 1,
+                    [PACK] = 1 };
+  compile_row(context, compiler, from, row, totals);
+}
+
+static void compile_all(qn_context *context, qn_compiler *compiler, compile_totals *totals) {
+  uint8_t choices[FACTORS] = {
+#define X(name, table) QN_COUNT(table),
+    FACTOR_MAP(X)
+#undef X
   };
-  return qn_scheme_parse(OUTPUTS[output], &spec.output) ? spec : (qn_kernel_spec){ 0 };
+  if (getenv("QN_TEST_FULL") == NULL) {
+    compile_cover(context, compiler, &(origin){ 0 }, choices, false, totals);
+    return;
+  }
+  choices[TARGET] = choices[DTYPE] = choices[DIMS] = 1;
+  for (uint8_t target = 0; target < QN_COUNT(targets); target++)
+    for (uint8_t dtype = 0; dtype < QN_COUNT(dtypes); dtype++)
+      for (uint8_t dim = 0; dim < QN_COUNT(dims); dim++)
+        compile_cover(context, compiler, &(origin){ target, dtype, dim }, choices, true, totals);
 }
 
 int main(void) {
   qn_context *context;
   qn_compiler *compiler;
   const char *path;
-  int major, minor, count = 0, failures = 0, step = getenv("QN_TEST_FULL") != NULL ? 1 : EVERY;
+  int major, minor;
+  compile_totals totals = { 0 };
 
   if (qn_context_create(NULL, &context) != QN_OK) return 1;
   if (qn_compiler_create(context, qn_compiler_params(.cache_dir = ""), &compiler) != QN_OK) return 1;
-  if (qn_compiler_get_nvrtc(compiler, &path, &major, &minor) != QN_OK) {
+  bool found = qn_compiler_get_nvrtc(compiler, &path, &major, &minor) == QN_OK;
+  if (found) {
+    compile_all(context, compiler, &totals);
+    printf("NVRTC %d.%d: %u kernels, %u failures\n", major, minor, totals.kernels, totals.failures);
+  } else
     printf("skipped: %s\n", qn_context_get_error(context)->message);
-    qn_compiler_destroy(compiler);
-    qn_context_destroy(context);
-    return SKIPPED;
-  }
-  int index = 0;
-  for (int target = 0; target < QN_TARGET_COUNT; target++)
-    for (size_t type = 0; type < QN_COUNT(DTYPES); type++)
-      for (size_t dim = 0; dim < QN_COUNT(HEAD_DIMS); dim++)
-        for (int causal = 0; causal <= QN_CAUSAL_BOTTOM_RIGHT; causal++)
-          for (int mask = 0; mask < MASKS; mask++)
-            for (size_t output = 0; output < QN_COUNT(OUTPUTS); output++) {
-              if (DTYPES[type] == QN_F32 && mask == 3) continue; // the same as mask 2
-              if (index++ % step != 0) continue;
-              qn_kernel_spec spec = spec_of(target, type, dim, causal, mask, output);
-              failures += !compile(context, compiler, &spec);
-              count++;
-            }
-  printf("NVRTC %d.%d: %d kernels, %d failures\n", major, minor, count, failures);
   qn_compiler_destroy(compiler);
   qn_context_destroy(context);
-  return failures > 0;
+  return !found ? SKIPPED : totals.failures > 0;
 }

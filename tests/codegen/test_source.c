@@ -176,6 +176,8 @@ Test(launch, refusals) {
   REFUSED(args.k += 8, QN_INVALID, "k must be aligned to 16 bytes, its address is 0x2008");
   REFUSED(args.v_stride.position = 65, QN_INVALID,
           "the position stride of v must be a multiple of 8 elements (16 bytes), found 65");
+  REFUSED(args.k_stride.position = -(1ll << 30), QN_LIMIT,
+          "two rows of k must be less than 2 GiB apart, its position stride is -1073741824");
   REFUSED(args.out = 0, QN_INVALID, "out is a null pointer, and the kernel needs it");
   REFUSED(args.output_scale = 0, QN_INVALID, "output_scale is a null pointer, and the kernel needs it");
   REFUSED(args.output_scale = 66, QN_INVALID,
