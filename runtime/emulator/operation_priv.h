@@ -121,11 +121,12 @@ static inline double qn_odd_sum(double a, double b) {
 // --- modifiers -----------------------------------------------------------------------------------------------
 
 // Each bit is a token, but for the roundings.
+// clang-format off
 #define QN_EMU_MODIFIER_MAP(X)                                                                                 \
-  X(lo)                                                                                                        \
-  X(hi) X(wide) X(sat) X(clamp) X(wrap) X(shiftamt) X(l) X(r) X(approx) X(full) X(ftz) X(NaN) X(xorsign)       \
-      X(abs) X(relu) X(finite) X(infinite) X(number) X(notanumber) X(normal) X(subnormal) X(f4e) X(b4e) X(rc8) \
-          X(ecl) X(ecr) X(rc16)
+  X(lo) X(hi) X(wide) X(sat) X(clamp) X(wrap) X(shiftamt) X(l) X(r) X(approx) X(full) X(ftz) X(NaN)            \
+  X(xorsign) X(abs) X(relu) X(finite) X(infinite) X(number) X(notanumber) X(normal) X(subnormal)               \
+  X(f4e) X(b4e) X(rc8) X(ecl) X(ecr) X(rc16)
+// clang-format on
 
 enum {
 #define X(token) QN_EMU_BIT_##token,

@@ -42,10 +42,11 @@ static inline float divide_approx(float a, float b) {
     magnitude >= smallest_normal && magnitude < INFINITY)                                                      \
   X(testp, subnormal, type, pred, type, none, none, none, 0, a != 0 && magnitude < smallest_normal)
 
+// clang-format off
 #define FLOAT_MAP(X)                                                                                           \
   ARITHMETIC(X, add, a + b)                                                                                    \
   ARITHMETIC(X, sub, a - b)                                                                                    \
-  ARITHMETIC(X, mul, a * b)                                                                                     \
+  ARITHMETIC(X, mul, a * b)                                                                                    \
   FUSED(X, fma)                                                                                                \
   X(fma, rounded, f32x2, f32, f32, f32, f32, none, FTZ, fma_nearest(a, b, c))                                  \
   X(fma, directed, f32x2, f32, f32, f32, f32, none, FTZ, fmaf(a, b, c))                                        \
@@ -62,6 +63,7 @@ static inline float divide_approx(float a, float b) {
   X(copysign, plain, f64, u64, u64, u64, none, none, 0, (a & ~(uint64_t)INT64_MAX) | (b & INT64_MAX))          \
   CLASSES(X, f32, fabsf(a), 0x1p-126f)                                                                         \
   CLASSES(X, f64, fabs(a), 0x1p-1022)
+// clang-format on
 
 FLOAT_MAP(QN_EMU_COMPUTE)
 static const qn_emu_operation rows[] = { FLOAT_MAP(QN_EMU_ROW) };

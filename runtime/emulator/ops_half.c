@@ -17,11 +17,12 @@
   X(opcode, plain, f16x2, f16, f16, f16, none, none, ROUNDED | FTZ | SAT, expression)                          \
   X(opcode, plain, bf16, bf16, bf16, bf16, none, none, ROUNDED, expression)                                    \
   X(opcode, plain, bf16x2, bf16, bf16, bf16, none, none, ROUNDED, expression)
+// clang-format off
 #define FUSED(X, form, modifiers16)                                                                            \
   X(fma, form, f16, f16, f16, f16, f16, none, modifiers16, qn_odd_sum(a * b, c))                               \
   X(fma, form, f16x2, f16, f16, f16, f16, none, modifiers16, qn_odd_sum(a * b, c))                             \
   X(fma, form, bf16, bf16, bf16, bf16, bf16, none, 0, qn_odd_sum(a * b, c))                                    \
-  X(fma, form, bf16x2, bf16, bf16, bf16, bf16, none, 0, qn_odd_sum(a *b, c))
+  X(fma, form, bf16x2, bf16, bf16, bf16, bf16, none, 0, qn_odd_sum(a * b, c))
 #define UNARY(X, opcode, expression)                                                                           \
   X(opcode, plain, f16, f16, f16, none, none, none, FTZ, expression)                                           \
   X(opcode, plain, f16x2, f16, f16, none, none, none, FTZ, expression)                                         \
@@ -31,11 +32,12 @@
 #define HALF_MAP(X)                                                                                            \
   ARITHMETIC(X, add, qn_odd_sum(a, b))                                                                         \
   ARITHMETIC(X, sub, qn_odd_sum(a, -b))                                                                        \
-  ARITHMETIC(X, mul, a * b)                                                                                     \
+  ARITHMETIC(X, mul, a * b)                                                                                    \
   FUSED(X, rounded, FTZ | SAT)                                                                                 \
   FUSED(X, rounded_relu, FTZ)                                                                                  \
   UNARY(X, abs, fabs(a))                                                                                       \
   UNARY(X, neg, -a)
+// clang-format on
 
 HALF_MAP(QN_EMU_COMPUTE)
 static const qn_emu_operation rows[] = { HALF_MAP(QN_EMU_ROW) };

@@ -72,6 +72,7 @@ static inline uint32_t high_u24(uint32_t a, uint32_t b) {
   X(opcode, relu, s16x2, s16, s16, s16, none, none, 0, QN_MAX(expression, 0))                                  \
   X(opcode, relu, s32, s32, s32, s32, none, none, 0, QN_MAX(expression, 0))
 // Columns: opcode, form, type, lanes of the result and of four sources, modifiers it may have, result
+// clang-format off
 #define INTEGER_MAP(X)                                                                                         \
   WRAPPING(X, add, plain, a + b, a + b)                                                                        \
   X(add, plain, u16x2, u16, u16, u16, none, none, 0, a + b)                                                    \
@@ -79,11 +80,11 @@ static inline uint32_t high_u24(uint32_t a, uint32_t b) {
   X(add, sat, s32, s32, s32, s32, none, none, 0, saturate_s32((int64_t)a + b))                                 \
   WRAPPING(X, sub, plain, a - b, a - b)                                                                        \
   X(sub, sat, s32, s32, s32, s32, none, none, 0, saturate_s32((int64_t)a - b))                                 \
-  WRAPPING(X, mul, lo, (uint32_t)a * b, a * b)                                                                   \
-  WRAPPING_3(X, mad, lo, (uint32_t)a * b + c, a * b + c)                                                        \
-  X(mul, hi, u16, u16, u16, u16, none, none, 0, (uint32_t)a * b >> 16)                                          \
+  WRAPPING(X, mul, lo, (uint32_t)a * b, a * b)                                                                 \
+  WRAPPING_3(X, mad, lo, (uint32_t)a * b + c, a * b + c)                                                       \
+  X(mul, hi, u16, u16, u16, u16, none, none, 0, (uint32_t)a * b >> 16)                                         \
   X(mul, hi, s16, s16, s16, s16, none, none, 0, (uint32_t)(a * b) >> 16)                                       \
-  X(mul, hi, u32, u32, u32, u32, none, none, 0, (uint64_t)a * b >> 32)                                          \
+  X(mul, hi, u32, u32, u32, u32, none, none, 0, (uint64_t)a * b >> 32)                                         \
   X(mul, hi, s32, u32, s32, s32, none, none, 0, (uint64_t)((int64_t)a * b) >> 32)                              \
   X(mul, hi, u64, u64, u64, u64, none, none, 0, qn_emu_high_u64(a, b))                                         \
   X(mul, hi, s64, u64, u64, u64, none, none, 0, qn_emu_high_s64(a, b))                                         \
@@ -95,13 +96,13 @@ static inline uint32_t high_u24(uint32_t a, uint32_t b) {
   X(mad, hi, s64, u64, u64, u64, u64, none, 0, qn_emu_high_s64(a, b) + c)                                      \
   X(mad, hi_sat, s32, s32, s32, s32, s32, none, 0,                                                             \
     saturate_s32((int64_t)(int32_t)(uint32_t)((uint64_t)((int64_t)a * b) >> 32) + c))                          \
-  X(mul, wide, u16, u32, u16, u16, none, none, 0, (uint32_t)a * b)                                              \
-  X(mul, wide, s16, s32, s16, s16, none, none, 0, a * b)                                                        \
-  X(mul, wide, u32, u64, u32, u32, none, none, 0, (uint64_t)a * b)                                              \
-  X(mul, wide, s32, s64, s32, s32, none, none, 0, (int64_t)a * b)                                               \
-  X(mad, wide, u16, u32, u16, u16, u32, none, 0, (uint32_t)a * b + c)                                           \
+  X(mul, wide, u16, u32, u16, u16, none, none, 0, (uint32_t)a * b)                                             \
+  X(mul, wide, s16, s32, s16, s16, none, none, 0, a * b)                                                       \
+  X(mul, wide, u32, u64, u32, u32, none, none, 0, (uint64_t)a * b)                                             \
+  X(mul, wide, s32, s64, s32, s32, none, none, 0, (int64_t)a * b)                                              \
+  X(mad, wide, u16, u32, u16, u16, u32, none, 0, (uint32_t)a * b + c)                                          \
   X(mad, wide, s16, u32, s16, s16, u32, none, 0, (uint32_t)(a * b) + c)                                        \
-  X(mad, wide, u32, u64, u32, u32, u64, none, 0, (uint64_t)a * b + c)                                           \
+  X(mad, wide, u32, u64, u32, u32, u64, none, 0, (uint64_t)a * b + c)                                          \
   X(mad, wide, s32, u64, s32, s32, u64, none, 0, (uint64_t)((int64_t)a * b) + c)                               \
   X(mul24, lo, u32, u32, u32, u32, none, none, 0, low_u24(a) * low_u24(b))                                     \
   X(mul24, lo, s32, u32, u32, u32, none, none, 0, low_s24(a) * low_s24(b))                                     \
@@ -138,6 +139,7 @@ static inline uint32_t high_u24(uint32_t a, uint32_t b) {
   X(abs, plain, s64, u64, u64, none, none, none, 0, a >> 63 ? 0 - a : a)                                       \
   EXTREMES(X, min, QN_MIN(a, b))                                                                               \
   EXTREMES(X, max, QN_MAX(a, b))
+// clang-format on
 
 INTEGER_MAP(QN_EMU_COMPUTE)
 static const qn_emu_operation rows[] = { INTEGER_MAP(QN_EMU_ROW) };

@@ -3,10 +3,11 @@
 
 #define FTZ QN_EMU_FLAG(ftz)
 
+// clang-format off
 #define EVERY_TYPE(X)                                                                                          \
-  X(b16, u16)                                                                                                  \
-  X(u16, u16) X(s16, u16) X(b32, u32) X(u32, u32) X(s32, u32) X(f32, u32) X(b64, u64) X(u64, u64) X(s64, u64)  \
-      X(f64, u64)
+  X(b16, u16) X(u16, u16) X(s16, u16) X(b32, u32) X(u32, u32) X(s32, u32) X(f32, u32) X(b64, u64)              \
+  X(u64, u64) X(s64, u64) X(f64, u64)
+// clang-format on
 
 #define SELECT_COMPUTE(type, lanes)                                                                            \
   QN_EMU_COMPUTE(selp, plain, type, lanes, lanes, lanes, pred, none, 0, c ? a : b)

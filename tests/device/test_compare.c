@@ -49,32 +49,36 @@ static bool holds(const char *comparison, order o) {
   static uint64_t type##_##comparison(const uint64_t *s) {                                                     \
     return holds(#comparison, order);                                                                          \
   }
+// clang-format off
 #define SIX(X, type, letter, order)                                                                            \
-  X(type, eq, letter, order)                                                                                   \
-  X(type, ne, letter, order) X(type, lt, letter, order) X(type, le, letter, order) X(type, gt, letter, order)  \
-      X(type, ge, letter, order)
+  X(type, eq, letter, order) X(type, ne, letter, order) X(type, lt, letter, order)                             \
+  X(type, le, letter, order) X(type, gt, letter, order) X(type, ge, letter, order)
 #define TEN(X, type, letter, order)                                                                            \
-  SIX(X, type, letter, order)                                                                                  \
-  X(type, lo, letter, order) X(type, ls, letter, order) X(type, hi, letter, order) X(type, hs, letter, order)
+  SIX(X, type, letter, order) X(type, lo, letter, order) X(type, ls, letter, order)                            \
+  X(type, hi, letter, order) X(type, hs, letter, order)
 #define FOURTEEN(X, type, letter, order)                                                                       \
-  SIX(X, type, letter, order)                                                                                  \
-  X(type, equ, letter, order)                                                                                  \
-  X(type, neu, letter, order) X(type, ltu, letter, order) X(type, leu, letter, order)                          \
-      X(type, gtu, letter, order) X(type, geu, letter, order) X(type, num, letter, order)                      \
-          X(type, nan, letter, order)
+  SIX(X, type, letter, order) X(type, equ, letter, order) X(type, neu, letter, order)                          \
+  X(type, ltu, letter, order) X(type, leu, letter, order) X(type, gtu, letter, order)                          \
+  X(type, geu, letter, order) X(type, num, letter, order) X(type, nan, letter, order)
 #define INTEGER_TYPES(X)                                                                                       \
   X(b16, eq, "phh", of_unsigned(A, B))                                                                         \
-  X(b16, ne, "phh", of_unsigned(A, B)) X(b32, eq, "prr", of_unsigned(A, B))                                    \
-      X(b32, ne, "prr", of_unsigned(A, B)) X(b64, eq, "pdd", of_unsigned(A, B))                                \
-          X(b64, ne, "pdd", of_unsigned(A, B)) TEN(X, u16, "phh", of_unsigned(A, B))                           \
-              TEN(X, u32, "prr", of_unsigned(A, B)) TEN(X, u64, "pdd", of_unsigned(A, B))                      \
-                  SIX(X, s16, "phh", of_signed(A, B, 16)) SIX(X, s32, "prr", of_signed(A, B, 32))              \
-                      SIX(X, s64, "pdd", of_signed(A, B, 64))
+  X(b16, ne, "phh", of_unsigned(A, B))                                                                         \
+  X(b32, eq, "prr", of_unsigned(A, B))                                                                         \
+  X(b32, ne, "prr", of_unsigned(A, B))                                                                         \
+  X(b64, eq, "pdd", of_unsigned(A, B))                                                                         \
+  X(b64, ne, "pdd", of_unsigned(A, B))                                                                         \
+  TEN(X, u16, "phh", of_unsigned(A, B))                                                                        \
+  TEN(X, u32, "prr", of_unsigned(A, B))                                                                        \
+  TEN(X, u64, "pdd", of_unsigned(A, B))                                                                        \
+  SIX(X, s16, "phh", of_signed(A, B, 16))                                                                      \
+  SIX(X, s32, "prr", of_signed(A, B, 32))                                                                      \
+  SIX(X, s64, "pdd", of_signed(A, B, 64))
 #define FLOAT_TYPES(X)                                                                                         \
   FOURTEEN(X, f16, "pee", of_floats(A, B, 16, F16_INFINITY))                                                   \
   FOURTEEN(X, f32, "pff", of_floats(A, B, 32, F32_INFINITY))                                                   \
   FOURTEEN(X, f64, "pgg", of_floats(A, B, 64, F64_INFINITY))
 #define BF16_TYPES(X) FOURTEEN(X, bf16, "pbb", of_floats(A, B, 16, BF16_INFINITY))
+// clang-format on
 
 #define FUNCTION(type, comparison, letters, order) DEFINE(type, comparison, order)
 INTEGER_TYPES(FUNCTION)
