@@ -18,9 +18,15 @@ typedef struct qn_approx_power {
   double scale, e;
 } qn_approx_power;
 
-// Beyond 2^200 and 2^-200 it stays there. The series of e^t to t^12 leaves 3e-16 for |t| <= 0.35.
+// x, or +-limit where it lies beyond; NaN stays. In integers, so that lanes are computed together.
+static inline double qn_approx_limit(float x, float limit) {
+  int32_t magnitude = (int32_t)(qn_bits_f32(x) & 0x7FFFFFFF), most = (int32_t)qn_bits_f32(limit);
+  magnitude = magnitude > 0x7F800000 ? magnitude : QN_MIN(magnitude, most);
+  return (double)qn_get_f32((uint32_t)magnitude | (qn_bits_f32(x) & 0x80000000u));
+}
+
+// For |x| <= 1000. The series of e^t to t^12 leaves 3e-16 for |t| <= 0.35.
 static inline qn_approx_power qn_approx_exp2(double x) {
-  x = x > 200 ? 200 : x < -200 ? -200 : x;
   const double magic = 0x1.8p52; // adding it leaves the nearest integer in the low bits
   double shifted = x + magic;
   double t = (x - (shifted - magic)) * QN_APPROX_LN2;
@@ -39,8 +45,9 @@ static inline qn_approx_power qn_approx_exp2(double x) {
   return (qn_approx_power){ qn_get_f64((qn_bits_f64(shifted) + 1023) << 52), sum * t };
 }
 
-static inline double qn_approx_ex2(double x) {
-  qn_approx_power power = qn_approx_exp2(x);
+// 2^200 and 2^-200 are infinity and 0 in every type that this is rounded to.
+static inline double qn_approx_ex2(float x) {
+  qn_approx_power power = qn_approx_exp2(qn_approx_limit(x, 200));
   return power.scale + power.scale * power.e;
 }
 
@@ -60,11 +67,10 @@ static inline double qn_approx_lg2(double x) {
 }
 
 // With y = e^(2|x|) - 1: y / (y + 2). Rounds to 1 long before |x| = 20.
-static inline double qn_approx_tanh(double x) {
-  double magnitude = fabs(x) > 20 ? 20 : fabs(x);
-  qn_approx_power power = qn_approx_exp2(magnitude * (2 / QN_APPROX_LN2));
+static inline double qn_approx_tanh(float x) {
+  qn_approx_power power = qn_approx_exp2(fabs(qn_approx_limit(x, 20)) * (2 / QN_APPROX_LN2));
   double y = power.scale * power.e + (power.scale - 1);
-  return x != x ? x : copysign(y / (y + 2), x);
+  return copysign(y / (y + 2), (double)x);
 }
 
 // An angle as quarter turns and a rest of at most an eighth of a turn.

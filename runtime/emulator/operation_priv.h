@@ -89,12 +89,15 @@ static inline uint32_t qn_put_f32(float value) {
 static inline uint64_t qn_put_f64(double value) {
   return value != value ? QN_EMU_NAN_F64 : qn_bits_f64(value);
 }
-// The sign apart, because a NaN has one too.
+// An f16 is an f32 whose exponent is 112 too small, infinity and NaN apart. A NaN keeps its sign.
 static inline double qn_get_f16(uint32_t word) {
-  return (double)qn_get_f32(qn_f16_to_f32(word & 0x7FFFu) | (word & 0x8000u) << 16);
+  uint32_t magnitude = (word & 0x7FFFu) << 13;
+  uint32_t bits = qn_bits_f32(qn_get_f32(magnitude) * 0x1p112f);
+  if (magnitude >= 0x0F800000u) bits = magnitude | 0x7F800000u;
+  return (double)qn_get_f32(bits | (word & 0x8000u) << 16);
 }
 static inline double qn_get_bf16(uint32_t word) {
-  return (double)qn_get_f32(qn_bf16_to_f32(word & 0x7FFFu) | (word & 0x8000u) << 16);
+  return (double)qn_get_f32(word << 16);
 }
 static inline uint32_t qn_put_f16(double value) {
   return qn_f16_from_f64(qn_bits_f64(value), 0);
@@ -106,16 +109,16 @@ static inline uint32_t qn_put_bf16(double value) {
 // a + b rounded to odd in f64: an inexact sum has its last bit set. Rounding that once more to 51 bits or fewer
 // gives what rounding the exact sum would (Boldo and Melquiond, 2008). Neither the sum nor what is lost of it
 // may leave the range of normal numbers of f64, as for sums of f32 and of products of f32.
+// In integers, without a branch, so that lanes are computed together.
 static inline double qn_odd_sum(double a, double b) {
   double sum = a + b;
   double b_part = sum - a;
   double lost = (a - (sum - b_part)) + (b - b_part); // exact: Knuth's TwoSum
   uint64_t bits = qn_bits_f64(sum);
-  // One step towards the exact sum: up in magnitude where what was lost has the sum's sign. NaN and infinity
-  // lose NaN, which is neither.
-  bool inexact = (lost > 0 || lost < 0) && (bits & 1) == 0;
-  uint64_t step = (lost < 0) == (sum < 0) ? 1 : UINT64_MAX;
-  return qn_get_f64(inexact ? bits + step : bits);
+  // One step towards the exact sum: up in magnitude where what was lost has the sum's sign. Infinity loses NaN.
+  uint64_t step = lost != 0 && lost == lost ? ~bits & 1 : 0;
+  uint64_t opposite = (qn_bits_f64(lost) ^ bits) >> 63;
+  return qn_get_f64(bits + step - 2 * (step & opposite));
 }
 
 // --- modifiers -----------------------------------------------------------------------------------------------

@@ -25,12 +25,9 @@ static inline uint32_t funnel_right(uint32_t low, uint32_t high, uint32_t by) {
 // ------------------------------------
 
 static inline uint32_t look_up(uint32_t a, uint32_t b, uint32_t c, uint32_t table) {
-  uint32_t out = 0;
-  for (uint32_t i = 0; i < 8; i++) {
-    uint32_t here = (i & 4 ? a : ~a) & (i & 2 ? b : ~b) & (i & 1 ? c : ~c);
-    out |= here & (0 - (table >> i & 1));
-  }
-  return out;
+#define ROW(i) ((0 - (table >> i & 1)) & (i & 4 ? a : ~a) & (i & 2 ? b : ~b) & (i & 1 ? c : ~c))
+  return ROW(0) | ROW(1) | ROW(2) | ROW(3) | ROW(4) | ROW(5) | ROW(6) | ROW(7);
+#undef ROW
 }
 
 // --- bytes: the ISA's tables of prmt
@@ -43,14 +40,13 @@ static inline uint32_t bytes(uint32_t a, uint32_t b, uint32_t i0, uint32_t i1, u
   return byte_of(a, b, i0) | byte_of(a, b, i1) << 8 | byte_of(a, b, i2) << 16 | byte_of(a, b, i3) << 24;
 }
 // A selector has 3 bits for the byte and one that asks for its sign instead, in all 8 bits.
-static inline uint32_t permute(uint32_t a, uint32_t b, uint32_t selectors) {
-  uint32_t out = 0;
-  for (uint32_t i = 0; i < 4; i++) {
-    uint32_t selector = selectors >> 4 * i & 0xF, byte = byte_of(a, b, selector);
-    if (selector & 8) byte = byte & 0x80 ? 0xFF : 0;
-    out |= byte << 8 * i;
-  }
-  return out;
+static inline uint32_t selected(uint32_t a, uint32_t b, uint32_t selector) {
+  uint32_t byte = byte_of(a, b, selector);
+  return selector & 8 ? (byte >> 7) * 0xFF : byte;
+}
+static inline uint32_t permute(uint32_t a, uint32_t b, uint32_t c) {
+  return selected(a, b, c) | selected(a, b, c >> 4) << 8 | selected(a, b, c >> 8) << 16 |
+         selected(a, b, c >> 12) << 24;
 }
 
 // --- lists

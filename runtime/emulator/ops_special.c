@@ -45,14 +45,14 @@ static inline double reciprocal_root(double value) {
   APPROX(X, rsqrt, f64, 0, reciprocal_root(a))                                                                 \
   X(rsqrt, approx_ftz, f64, f64, f64, none, none, none, 0, coarse(reciprocal_root(coarse(a))))                 \
   APPROX(X, ex2, f32, FTZ, qn_approx_ex2(a))                                                                   \
-  APPROX_2(X, ex2, approx, f16, qn_approx_ex2(a))                                                              \
-  APPROX_2(X, ex2, approx_ftz, bf16, qn_approx_ex2(a))                                                         \
+  APPROX_2(X, ex2, approx, f16, qn_approx_ex2((float)a))                                                       \
+  APPROX_2(X, ex2, approx_ftz, bf16, qn_approx_ex2((float)a))                                                  \
   APPROX(X, lg2, f32, FTZ, qn_approx_lg2(a))                                                                   \
   APPROX(X, sin, f32, FTZ, qn_approx_sin(a))                                                                   \
   APPROX(X, cos, f32, FTZ, qn_approx_cos(a))                                                                   \
   APPROX(X, tanh, f32, 0, qn_approx_tanh(a))                                                                   \
-  APPROX_2(X, tanh, approx, f16, qn_approx_tanh(a))                                                            \
-  APPROX_2(X, tanh, approx, bf16, qn_approx_tanh(a))
+  APPROX_2(X, tanh, approx, f16, qn_approx_tanh((float)a))                                                     \
+  APPROX_2(X, tanh, approx, bf16, qn_approx_tanh((float)a))
 
 SPECIAL_MAP(QN_EMU_COMPUTE)
 static const qn_emu_operation rows[] = { SPECIAL_MAP(QN_EMU_ROW) };
