@@ -346,10 +346,19 @@ Test(ptx_instructions, an_inner_label_shadows_an_outer_one_wherever_it_stands) {
   qn_context *context = make_context();
   qn_ptx_program *p =
       read_body(context, "A: ret;\n{ bra A; ret; A: ret; }\n{ bra A; { A: ret; } bra B; }\nB: bra A;\n"
-                         "{ .reg .b32 A; bra A; }");
-  const uint32_t targets[] = { QN_PTX_NONE, 3, QN_PTX_NONE, QN_PTX_NONE, 0, QN_PTX_NONE, 7, 0, 0 };
+                         "{ .reg .b32 A; bra A; }\n{ { bra A; } A: ret; }");
+  const uint32_t targets[] = { QN_PTX_NONE, 3, QN_PTX_NONE, QN_PTX_NONE, 0,          QN_PTX_NONE,
+                               7,           0, 0,           10,          QN_PTX_NONE };
   cr_assert_eq(p->instr_count, QN_COUNT(targets));
   for (uint32_t i = 0; i < QN_COUNT(targets); i++) cr_expect_eq(p->instrs[i].target, targets[i], "%u", i);
+  done(context, p);
+}
+
+Test(ptx_instructions, a_function_begins_without_a_source_place) {
+  qn_context *context = make_context();
+  qn_ptx_program *p = read_module(context, HEAD ".entry a() { .loc 1 2 3\nret; }\n.entry b() { ret; }");
+  cr_expect(p->instrs[0].file == 1 && p->instrs[0].source_line == 2);
+  cr_expect(p->instrs[1].file == 0 && p->instrs[1].source_line == 0);
   done(context, p);
 }
 
