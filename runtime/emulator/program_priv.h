@@ -149,8 +149,6 @@ typedef struct qn_ptx_function {
   uint32_t param_bytes; // of an entry: its parameters. Of a device function: its results and parameters
   uint32_t frame_bytes; // its whole param space: after these the `.param` variables that its scopes declare
   uint32_t local_bytes; // a lane, `.local` variables
-  // Its registers and their columns, which follow each other: what a call of itself would have to save.
-  uint32_t first_register, register_count, first_column, column_count;
   uint32_t threads_max[3]; // .maxntid or .reqntid; 0: not said
   bool threads_required;   // .reqntid
   uint32_t cluster[3];     // .reqnctapercluster; 0: none

@@ -121,8 +121,6 @@ qn_status qn_ptx_read_function(qn_ptx_reader *reader, bool is_entry) {
   qn_ptx_function *function = &reader->functions[reader->function];
   function->first_symbol = reader->symbol_count;
   function->param_bytes = function->frame_bytes = 0;
-  function->first_register = reader->program->register_count;
-  function->first_column = reader->program->columns;
   reader->frame_bytes = 0;
   reader->file = reader->source_line = 0;
   QN_TRY(qn_ptx_scope_open(reader, &name));
@@ -136,8 +134,6 @@ qn_status qn_ptx_read_function(qn_ptx_reader *reader, bool is_entry) {
     function->is_defined = true;
     QN_TRY(qn_ptx_read_body(reader));
     function->count = reader->instr_count - function->first;
-    function->register_count = reader->program->register_count - function->first_register;
-    function->column_count = reader->program->columns - function->first_column;
   } else {
     QN_TRY(qn_ptx_expect(reader, ';', NULL));
   }
