@@ -5,9 +5,14 @@
 struct row_view {
   int first, end;  // the keys that it sees
   int position;    // among the keys
-  float slope;     // of its head, negative
+  float slope;     // what a position of distance adds
   const u8 *mask;  // its row
 };
+
+DEVICE float read_slope(u64 slopes, u32 head) {
+  if constexpr (!ALIBI) return 0.0f;
+  else return -float_of(ld_global_u32((const u8 *)slopes + head * 4));
+}
 
 DEVICE float mask_value(const u8 *at) {
   if constexpr (MASK == MASK_ADDITIVE_F32) return float_of(ld_global_u32(at));

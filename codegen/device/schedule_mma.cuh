@@ -25,6 +25,7 @@ struct warp_state {
   score_block scores[ROW_BLOCKS];
   output_block output[ROW_BLOCKS];
   row_state rows[ROW_BLOCKS][2];
+  float slopes[ROW_BLOCKS][2]; // of the rows' heads; read by ALIBI alone
   a_fragment q[Q_IN_REGISTERS ? ROW_BLOCKS : 1][Q_IN_REGISTERS ? K_STEPS : 1];
 };
 
@@ -113,21 +114,19 @@ DEVICE void accumulate_output(warp_state &warp, u32 v_tile) {
 }
 
 // What row `row` sees of the keys and is given besides.
-DEVICE row_view view_row(const launch_params &params, const block_state &block, u32 row) {
+DEVICE row_view view_row(const block_state &block, u32 row, float slope) {
   u32 inside = row < block.row_count ? row : block.row_count - 1; // rows beyond the end read the last one's
   row_view view;
   view.first = first_key(block.rows, row_position(row));
   view.end = end_key(block.rows, row_position(row));
   view.position = (int)row_position(row) + block.rows.offset;
-  view.slope = 0.0f;
-  if constexpr (ALIBI)
-    view.slope = -float_of(ld_global_u32((const u8 *)params.alibi_slopes + row_head(block.head, row) * 4));
+  view.slope = slope;
   view.mask = block.mask + row_offset(inside, block.mask_q, block.mask_head);
   return view;
 }
 
 // Tile `index` of kv, from the ring to the accumulators.
-DEVICE void process_tile(const launch_params &params, const block_state &block, warp_state &warp, int index) {
+DEVICE void process_tile(const block_state &block, warp_state &warp, int index) {
   cp_async_wait<STAGES - 2>();
   block_sync(); // tile `index` has arrived for all, and all are done with tile index - 1, whose buffer is next
   if (index + STAGES - 1 < block.tiles.end) load_kv_tile(block, index + STAGES - 1);
@@ -140,7 +139,7 @@ DEVICE void process_tile(const launch_params &params, const block_state &block, 
   for (int m = 0; m < ROW_BLOCKS; m++)
 #pragma unroll
     for (int half = 0; half < 2; half++) {
-      row_view view = view_row(params, block, block.first_row + m * 16 + half * 8 + group);
+      row_view view = view_row(block, block.first_row + m * 16 + half * 8 + group, warp.slopes[m][half]);
       score_row(warp.scores[m], half, index * TILE_KV, view);
       if (MASK != MASK_NONE || !is_full(block.tiles, index))
         mask_row(warp.scores[m], half, index * TILE_KV, view, block.mask_kv);
@@ -215,9 +214,12 @@ DEVICE void attention(const launch_params &params) {
 #pragma unroll
       for (int i = 0; i < 4; i++) warp.output[m][n][i] = 0.0f;
 #pragma unroll
-    for (int half = 0; half < 2; half++)
-      warp.rows[m][half] = first_row_state(
-          params.sinks, row_head(block.head, block.first_row + m * 16 + half * 8 + thread_index() % 32 / 4));
+    for (int half = 0; half < 2; half++) {
+      u32 head = row_head(block.head, block.first_row + m * 16 + half * 8 + thread_index() % 32 / 4);
+      bool known = PACK == 1 && m + half > 0; // the block has one head
+      warp.rows[m][half] = known ? warp.rows[0][0] : first_row_state(params.sinks, head);
+      warp.slopes[m][half] = known ? warp.slopes[0][0] : read_slope(params.alibi_slopes, head);
+    }
   }
 
   // q is the first group of copies, with the first kv tile.
@@ -239,7 +241,7 @@ DEVICE void attention(const launch_params &params) {
   }
 
 #pragma unroll 1
-  for (int tile = block.tiles.begin; tile < block.tiles.end; tile++) process_tile(params, block, warp, tile);
+  for (int tile = block.tiles.begin; tile < block.tiles.end; tile++) process_tile(block, warp, tile);
 
   epilogue epilogue;
   epilogue.prepare(params);
