@@ -41,8 +41,8 @@ static const struct {
 };
 static const struct {
   uint32_t qk, v;
-} dims[] = { { 64, 64 },   { 128, 128 }, { 80, 80 }, { 96, 96 }, { 192, 192 },
-             { 256, 256 }, { 192, 128 }, { 8, 8 },   { 40, 24 } };
+} dims[] = { { 64, 64 },   { 128, 128 }, { 80, 80 }, { 96, 96 },  { 192, 192 }, { 256, 256 },
+             { 192, 128 }, { 8, 8 },     { 40, 24 }, { 104, 72 }, { 40, 256 },  { 88, 104 } };
 // Ragged against every tile, one row, one key, no key, more queries than keys.
 static const struct {
   uint32_t batch, q_len, kv_len;
@@ -79,7 +79,7 @@ static const struct {
                 { LENGTHS_VARLEN, QN_S64 } };
 static const struct {
   uint32_t heads, kv_heads;
-} head_counts[] = { { 2, 2 }, { 8, 2 }, { 4, 1 }, { 3, 1 } };
+} head_counts[] = { { 2, 2 }, { 8, 2 }, { 4, 1 }, { 3, 1 }, { 6, 2 } };
 static const qn_layout kv_layouts[][2] = { { QN_LAYOUT_BHSD, QN_LAYOUT_BHSD },
                                            { QN_LAYOUT_BSHD, QN_LAYOUT_BSHD },
                                            { QN_LAYOUT_BSM, QN_LAYOUT_BSM },

@@ -45,6 +45,7 @@ typedef struct options {
 typedef struct outcome {
   kernel_verdict values, codes;
   uint64_t different; // fused codes unlike the quantized unfused output, in exact numerics
+  uint64_t conflicts; // passes over shared memory that banks cost, where the device counts
   kernel_replay replay;
   const char *complaint; // NULL: the case holds
 } outcome;
@@ -59,11 +60,24 @@ static void plant_error(const kernel_oracle *oracle, uint32_t element_size, uint
   out[(at + 1) * element_size - 1] ^= 0xC0;
 }
 
+// Runs both kernels of the case.
+static qn_status run_both(suite *s, const kernel_data *data, uint8_t *unfused, uint8_t *fused, outcome *out) {
+  qn_device *device;
+  qn_counters counters = { 0 };
+  bool counts = s->runner.kind == DEVICE_EMULATOR;
+  if (counts) QN_TRY(kernel_runner_get_device(&s->runner, data->c.target, &device));
+  if (counts) qn_device_reset_counters(device);
+  QN_TRY(kernel_runner_run(&s->runner, data, false, unfused, &out->replay));
+  QN_TRY(kernel_runner_run(&s->runner, data, true, fused, &out->replay));
+  if (counts) QN_TRY(qn_device_get_counters(device, &counters));
+  out->conflicts = counters.bank_conflicts;
+  return QN_OK;
+}
+
 static qn_status compare(suite *s, const kernel_oracle *oracle, uint8_t *unfused, uint8_t *fused,
                          outcome *out) {
   const kernel_data *data = oracle->data;
-  QN_TRY(kernel_runner_run(&s->runner, data, false, unfused, &out->replay));
-  QN_TRY(kernel_runner_run(&s->runner, data, true, fused, &out->replay));
+  QN_TRY(run_both(s, data, unfused, fused, out));
   if (s->plant == PLANT_VALUE) plant_error(oracle, qn_element_size(data->c.dtype), unfused);
   if (s->plant == PLANT_CODE) plant_error(oracle, 1, fused);
   out->values = kernel_oracle_check_values(oracle, unfused);
@@ -78,6 +92,8 @@ static qn_status compare(suite *s, const kernel_oracle *oracle, uint8_t *unfused
     out->complaint = "fused codes are beyond the bound";
   else if (out->replay == REPLAY_DIFFERENT)
     out->complaint = "a captured launch gives other codes";
+  else if (out->conflicts)
+    out->complaint = "lanes meet in banks of shared memory";
   return QN_OK;
 }
 
@@ -114,10 +130,10 @@ static void report(suite *s, uint32_t index, const char *text, qn_status status,
   if (status != QN_OK)
     printf("# %s: %s: %s\n", qn_status_name(status), error->place ? error->place : "", error->message);
   else if (out->complaint)
-    printf("# %s: %llu values (first %llu), %llu codes (first %llu), %llu codes unlike\n", out->complaint,
-           (unsigned long long)out->values.outside, (unsigned long long)out->values.first,
+    printf("# %s: %llu values (first %llu), %llu codes (first %llu), %llu codes unlike, %llu bank conflicts\n",
+           out->complaint, (unsigned long long)out->values.outside, (unsigned long long)out->values.first,
            (unsigned long long)out->codes.outside, (unsigned long long)out->codes.first,
-           (unsigned long long)out->different);
+           (unsigned long long)out->different, (unsigned long long)out->conflicts);
   if (status == QN_OK)
     printf("# worst %.3f of the bound, codes %.3f, replay %s\n", out->values.worst, out->codes.worst,
            replays[out->replay]);

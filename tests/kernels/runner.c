@@ -12,9 +12,12 @@ enum { GUARD = 4096, GUARD_BYTE = 0xA5, GAP_BYTE = 0xFF }; // 0xFFFF.. is NaN in
 
 // Emulators are made when they are asked for.
 qn_status kernel_runner_get_device(kernel_runner *runner, qn_target target, qn_device **out_device) {
-  *out_device = runner->devices[runner->kind == DEVICE_CUDA ? runner->only : target];
-  if (*out_device) return QN_OK;
-  return qn_fail(runner->context, QN_UNAVAILABLE, "emulator", "this build has none");
+  qn_device **device = &runner->devices[runner->kind == DEVICE_CUDA ? runner->only : target];
+  if (!*device)
+    QN_TRY(qn_device_create_emulator(runner->context,
+                                     qn_emulator_params(.target = target, .threads = runner->threads), device));
+  *out_device = *device;
+  return QN_OK;
 }
 
 static qn_status open_cuda(kernel_runner *runner) {
