@@ -226,7 +226,7 @@ uint32_t kernel_cases_cover(qn_target only, kernel_case out_cases[KERNEL_CASES_M
   return count;
 }
 
-static const uint8_t product[] = { SCHEME, DIMS, MASK, DTYPE, KV_LAYOUTS, OUT_LAYOUT };
+static const uint8_t product[] = { SCHEME, DIMS, MASK, DTYPE, KV_LAYOUTS };
 
 uint32_t kernel_cases_count_product(void) {
   uint32_t count = 1;
