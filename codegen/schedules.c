@@ -25,10 +25,12 @@ static const struct {
   //                 bytes qk   v    mask   shared_sm  below   tile_q tile_kv warps stages
   { QN_SCHEDULE_mma, 2,    64,  64,  true,  0,         0,      { 64,    64,     4,    2 } },
   { QN_SCHEDULE_mma, 2,    64,  64,  false, 0,         0,      { 128,   64,     4,    2 } },
-  { QN_SCHEDULE_mma, 2,    96,  96,  false, 0,         100,    { 128,   32,     4,    2 } },
   { QN_SCHEDULE_mma, 2,    128, 128, true,  0,         0,      { 64,    32,     4,    2 } },
+  { QN_SCHEDULE_mma, 2,    96,  96,  false, 0,         0,      { 128,   32,     4,    2 } },
   { QN_SCHEDULE_mma, 2,    128, 128, false, 160 * KIB, 100,    { 128,   32,     4,    2 } },
   { QN_SCHEDULE_mma, 2,    128, 128, false, 0,         0,      { 64,    32,     4,    2 } },
+  { QN_SCHEDULE_mma, 2,    192, 128, true,  160 * KIB, 0,      { 64,    32,     4,    2 } },
+  { QN_SCHEDULE_mma, 2,    192, 128, false, 200 * KIB, 100,    { 128,   32,     4,    2 } },
   { QN_SCHEDULE_mma, 2,    192, 192, false, 160 * KIB, 0,      { 64,    32,     4,    2 } },
   { QN_SCHEDULE_mma, 2,    192, 192, false, 0,         0,      { 128,   32,     8,    2 } },
   { QN_SCHEDULE_mma, 2,    256, 256, false, 160 * KIB, 0,      { 128,   32,     8,    2 } },
