@@ -109,9 +109,9 @@ typedef struct qn_ptx_instr {
   uint32_t line;              // in the PTX text, from 1
   uint32_t file, source_line; // of the last .loc; source_line 0: there was none
   // Filled by the row's bind function:
-  uint8_t counter;    // index of the counter in QN_COUNTER_MAP that it adds to, beside the totals
-  uint8_t sync;       // qn_ptx_sync
-  uint8_t members;    // slot of the mask
+  uint8_t counter; // index of the counter in QN_COUNTER_MAP that it adds to, beside the totals
+  uint8_t sync;    // qn_ptx_sync
+  uint8_t members; // slot of the mask
   const struct qn_emu_operation *operation; // of arithmetic: operation_priv.h
   uint64_t immediate; // whatever the execute function wants to know early: widths, shapes, tables
 } qn_ptx_instr;
@@ -146,9 +146,9 @@ typedef struct qn_ptx_function {
   uint32_t first, count;     // instructions
   // The function's results, then its parameters, as symbols that follow each other.
   uint32_t first_symbol, result_count, param_count;
-  uint32_t param_bytes; // of an entry: its parameters. Of a device function: its results and parameters
-  uint32_t frame_bytes; // its whole param space: after these the `.param` variables that its scopes declare
-  uint32_t local_bytes; // a lane, `.local` variables
+  uint32_t param_bytes;    // of an entry: its parameters. Of a device function: its results and parameters
+  uint32_t frame_bytes;    // its whole param space: after these the `.param` variables that its scopes declare
+  uint32_t local_bytes;    // a lane, `.local` variables
   uint32_t threads_max[3]; // .maxntid or .reqntid; 0: not said
   bool threads_required;   // .reqntid
   uint32_t cluster[3];     // .reqnctapercluster; 0: none

@@ -121,7 +121,7 @@ static qn_status read_version(qn_ptx_reader *reader) {
 
 // .target sm_90a, debug
 static qn_status read_target(qn_ptx_reader *reader) {
-  qn_ptx_lexeme token;
+  qn_ptx_lexeme token, first = reader->token;
   do {
     QN_TRY(qn_ptx_expect(reader, QN_LEX_NAME, &token));
     if (token.length < 4 || memcmp(token.text, "sm_", 3) != 0) continue;
@@ -133,6 +133,7 @@ static qn_status read_target(qn_ptx_reader *reader) {
                          (int)token.length, token.text);
     reader->program->sm = sm;
   } while (qn_ptx_accept(reader, ','));
+  if (reader->program->sm == 0) return qn_ptx_fail(reader, &first, QN_INVALID, "the target names no sm_..");
   return QN_OK;
 }
 
