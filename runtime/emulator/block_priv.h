@@ -73,7 +73,8 @@ typedef struct qn_emu_module {
   uint64_t *addresses; // by symbol, in its own space, for the block of rank 0
   // Functions do not call themselves, so each has its place in every lane's local memory and param space.
   uint32_t local_bytes, frame_bytes;
-  uint32_t granule; // log2 of the bytes whose accesses are told apart in shared memory: 0 to 2
+  uint64_t shared_bytes; // static, and what lies between it and dynamic shared memory, which is aligned
+  uint32_t granule;      // log2 of the bytes whose accesses are told apart in shared memory: 0 to 2
 } qn_emu_module;
 
 typedef struct qn_emu_launch {

@@ -63,9 +63,13 @@ static qn_status lay_out_frames(qn_emu_module *module) {
 
 static void place_shared_and_data(qn_emu_module *module) {
   const qn_ptx_program *program = module->program;
-  for (uint32_t i = 0; i < program->symbol_count; i++)
-    module->addresses[i] =
-        program->symbols[i].offset + (program->symbols[i].space == QN_PTX_global ? module->globals : 0);
+  module->shared_bytes = program->shared_bytes;
+  for (uint32_t i = 0; i < program->symbol_count; i++) {
+    const qn_ptx_symbol *symbol = &program->symbols[i];
+    module->addresses[i] = symbol->offset + (symbol->space == QN_PTX_global ? module->globals : 0);
+    bool is_dynamic = symbol->space == QN_PTX_shared && symbol->bytes == 0;
+    if (is_dynamic) module->shared_bytes = QN_MAX(module->shared_bytes, symbol->offset);
+  }
 }
 
 // Variables without an initialiser are zero.

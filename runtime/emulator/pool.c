@@ -66,7 +66,7 @@ qn_status qn_emu_launch_check(qn_context *context, const qn_grid *grid, uint32_t
                               qn_emu_launch *launch) {
   const qn_ptx_function *entry = launch->entry;
   const char *place = entry->name;
-  uint64_t shared = launch->module->program->shared_bytes + grid->shared_bytes;
+  uint64_t shared = launch->module->shared_bytes + grid->shared_bytes;
   QN_TRY(check_blocks(context, place, grid));
   QN_TRY(check_threads(context, place, grid, entry));
   if (shared > shared_limit)
