@@ -50,8 +50,8 @@ extern "C" {
   X(head_dim,           TARGET,      "no kernel for this head_dim",                               "")                                   \
   X(head_count,         TARGET,      "heads is not a multiple of kv_heads",                       "")                                   \
   X(causal,             TARGET,      "no kernel for this causal alignment",                       "")                                   \
-  X(window,             TARGET,      "no kernel for a sliding window",                            "")                                   \
-  X(softcap,            TARGET,      "no kernel for softcap",                                     "")                                   \
+  X(window,             TARGET,      "no kernel for this sliding window",                         "")                                   \
+  X(softcap,            TARGET,      "no kernel for this softcap",                                "")                                   \
   X(sinks,              TARGET,      "no kernel for sinks of this element type",                  "")                                   \
   X(alibi,              TARGET,      "no kernel for slopes of this element type",                 "")                                   \
   X(variable_length,    TARGET,      "no kernel for sequence lengths of this kind",               "")                                   \

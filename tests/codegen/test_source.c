@@ -90,7 +90,7 @@ Test(source, refuses_what_is_not_supported) {
   cr_expect_eq(qn_kernel_write_source(ctx, &spec, &writer), QN_UNSUPPORTED);
   cr_expect_str_eq(
       qn_context_get_error(ctx)->message,
-      "no kernel for softcap: expected softcap from 1/1024 to 1024, or 0 for none, found softcap -30");
+      "no kernel for this softcap: expected softcap from 1/1024 to 1024, or 0 for none, found softcap -30");
   cr_expect_eq(text.length, 0);
 }
 
