@@ -89,7 +89,9 @@ Test(integer, products) {
     { "mad.hi.u64", "dddd", mad_hi_u64 },     { "mad.hi.s64", "dddd", mad_hi_s64 },
     { "mad.wide.u16", "rhhr", mad_wide_u16 }, { "mad.wide.s16", "rhhr", mad_wide_s16 },
     { "mad.wide.u32", "drrd", mad_wide_u32 }, { "mad.wide.s32", "drrd", mad_wide_s32 },
-    { "mad.hi.sat.s32", "rrrr", mad_hi_sat },
+    { "mad.hi.sat.s32", "rrrr", mad_hi_sat }, { "mad.hi.cc.s32", "rrrr", mad_hi_s32 },
+    { "mad.hi.cc.u64", "dddd", mad_hi_u64 },  { "mad.hi.cc.s64", "dddd", mad_hi_s64 },
+    { "mad.lo.cc.s64", "dddd", mad_lo_64 },
   };
   OPERATIONS_CHECK(table);
 }
