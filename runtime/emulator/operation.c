@@ -209,30 +209,58 @@ uint32_t qn_emu_source_count(const qn_emu_operation *row) {
   return count;
 }
 
-bool qn_emu_slot_fits(const qn_ptx_instr *instr, uint32_t slot, uint32_t bits, bool written,
+qn_emu_place qn_emu_place_of(qn_ptx_token type) {
+  switch (type) {
+  case QN_PTX_f32:
+  case QN_PTX_f64: return QN_EMU_FLOAT;
+  case QN_PTX_b16:
+  case QN_PTX_b32:
+  case QN_PTX_b64: return QN_EMU_BITS;
+  case QN_PTX_f16:
+  case QN_PTX_f16x2:
+  case QN_PTX_bf16:
+  case QN_PTX_bf16x2:
+  case QN_PTX_f32x2: return QN_EMU_REGISTERS;
+  default: return QN_EMU_INTEGER;
+  }
+}
+
+static bool takes(qn_emu_place place, qn_ptx_operand_kind kind, uint32_t bits) {
+  switch (kind) {
+  case QN_PTX_REGISTER: return true;
+  case QN_PTX_SINK: return place == QN_EMU_RESULT;
+  case QN_PTX_IMMEDIATE_INT: return place == QN_EMU_INTEGER || place == QN_EMU_BITS;
+  case QN_PTX_IMMEDIATE_F32: return place == QN_EMU_FLOAT || (place == QN_EMU_BITS && bits == 32);
+  case QN_PTX_IMMEDIATE_F64: return place == QN_EMU_FLOAT || (place == QN_EMU_BITS && bits == 64);
+  default: return false;
+  }
+}
+
+bool qn_emu_slot_fits(const qn_ptx_instr *instr, uint32_t slot, uint32_t bits, qn_emu_place place,
                       const char **out_words) {
   *out_words = "a vector where the opcode takes a single operand";
   if (instr->slots[slot].count != 1) return false;
   *out_words = "a register whose width is not that of the type";
   if (!qn_ptx_fits(instr, slot, bits)) return false;
-  *out_words = "an operand that is none of this opcode's";
-  switch (qn_ptx_at(instr, slot, 0)->kind) {
-  case QN_PTX_REGISTER: return true;
-  case QN_PTX_SINK: return written;
-  case QN_PTX_IMMEDIATE_INT:
-  case QN_PTX_IMMEDIATE_F32:
-  case QN_PTX_IMMEDIATE_F64:
-  case QN_PTX_SPECIAL_REGISTER: return !written;
-  default: return false;
-  }
+  *out_words = "an operand that is none of this form's";
+  return takes(place, qn_ptx_at(instr, slot, 0)->kind, bits);
+}
+
+// Lanes that are only moved and cut are unsigned whatever the type; the type says what they hold where they are
+// as wide.
+static qn_emu_place place_in(const qn_emu_operation *row, qn_emu_lane lane) {
+  bool plain = lane == QN_EMU_u16 || lane == QN_EMU_u32 || lane == QN_EMU_u64;
+  if (plain && lane_bits[lane] == qn_ptx_bits(row->types[0])) return qn_emu_place_of(row->types[0]);
+  if (lane == QN_EMU_f32 || lane == QN_EMU_f64) return qn_emu_is_packed(row) ? QN_EMU_REGISTERS : QN_EMU_FLOAT;
+  return lane == QN_EMU_f16 || lane == QN_EMU_bf16 ? QN_EMU_REGISTERS : QN_EMU_INTEGER;
 }
 
 bool qn_emu_sources_fit(const qn_ptx_instr *instr, const qn_emu_operation *row, uint32_t slot,
                         const char **out_words) {
-  for (uint32_t s = 0; s < qn_emu_source_count(row); s++)
-    if (!qn_emu_slot_fits(instr, slot + s, (uint32_t)lane_bits[row->sources[s]] << qn_emu_is_packed(row), false,
-                          out_words))
-      return false;
+  for (uint32_t s = 0; s < qn_emu_source_count(row); s++) {
+    uint32_t bits = (uint32_t)lane_bits[row->sources[s]] << qn_emu_is_packed(row);
+    if (!qn_emu_slot_fits(instr, slot + s, bits, place_in(row, row->sources[s]), out_words)) return false;
+  }
   return true;
 }
 
@@ -282,7 +310,7 @@ bool qn_emu_bind_arithmetic(const qn_ptx_program *program, qn_ptx_instr *instr, 
       qn_emu_find_operation(tables, QN_COUNT(tables), &wanted, &instr->counter, out_words);
   if (!row) return false;
   uint32_t bits = (uint32_t)lane_bits[row->result] << qn_emu_is_packed(row);
-  if (!qn_emu_slot_fits(instr, 0, bits, true, out_words)) return false;
+  if (!qn_emu_slot_fits(instr, 0, bits, QN_EMU_RESULT, out_words)) return false;
   if (!qn_emu_sources_fit(instr, row, 1, out_words)) return false;
   qn_emu_set_operation(instr, row, wanted.modifiers);
   instr->execute = bits == 64 ? execute_wide : bits == 1 ? execute_predicate : execute_words;

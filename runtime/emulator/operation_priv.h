@@ -257,8 +257,18 @@ const qn_emu_operation *qn_emu_find_operation(const qn_emu_operations *const *ta
 
 // The modifiers of an instruction, as bits.
 uint32_t qn_emu_modifiers(const qn_ptx_instr *instr);
-// Whether the operands of a slot are what a lane can be read from or, if `written`, written to.
-bool qn_emu_slot_fits(const qn_ptx_instr *instr, uint32_t slot, uint32_t bits, bool written,
+// What may stand in a place beside a register of its width.
+typedef enum qn_emu_place {
+  QN_EMU_RESULT,    // "_"
+  QN_EMU_REGISTERS, // nothing
+  QN_EMU_INTEGER,   // an integer
+  QN_EMU_FLOAT,     // a float
+  QN_EMU_BITS       // an integer, or a float of that width
+} qn_emu_place;
+// The place of a source of a type.
+qn_emu_place qn_emu_place_of(qn_ptx_token type);
+// Whether a slot holds one operand that fits its place.
+bool qn_emu_slot_fits(const qn_ptx_instr *instr, uint32_t slot, uint32_t bits, qn_emu_place place,
                       const char **out_words);
 // The same for all sources of a row, from `slot` on.
 bool qn_emu_sources_fit(const qn_ptx_instr *instr, const qn_emu_operation *row, uint32_t slot,

@@ -80,7 +80,7 @@ static bool bind_carry(qn_ptx_instr *instr, uint64_t form, const char **out_word
   if (instr->slot_count != (form & MULTIPLIES ? 4 : 3)) return false;
   uint32_t bits = qn_ptx_bits(type);
   for (uint32_t s = 0; s < instr->slot_count; s++)
-    if (!qn_emu_slot_fits(instr, s, bits, s == 0, out_words)) return false;
+    if (!qn_emu_slot_fits(instr, s, bits, s == 0 ? QN_EMU_RESULT : QN_EMU_INTEGER, out_words)) return false;
   if (half == QN_EMU_FLAG(hi)) form |= HIGH;
   if (type == QN_PTX_s32 || type == QN_PTX_s64) form |= SIGNED;
   if (bits == 64) form |= WIDE;

@@ -81,7 +81,8 @@ static uint32_t combine(qn_emu_warp *warp, const qn_ptx_instr *instr, uint32_t l
   return qn_ptx_has(instr, QN_PTX_or) ? bits | other : bits ^ other;
 }
 
-// The second predicate of a pair is that of the inverted comparison or, of packed values, of the upper halves.
+// The second predicate of a pair is that of the inverted comparison or, of packed values, of the upper halves;
+// a single one is that of the lower halves.
 static void execute_setp(qn_emu_warp *warp, const qn_ptx_instr *instr, uint32_t lanes) {
   qn_emu_column out[2];
   qn_emu_apply_halves(warp, instr, 1, lanes, out);
@@ -140,7 +141,7 @@ static bool bind_comparison(qn_ptx_instr *instr, qn_ptx_token type, const char *
     return false;
   }
   if (!qn_emu_sources_fit(instr, row, 1, out_words)) return false;
-  if (combined && !qn_emu_slot_fits(instr, 3, 1, false, out_words)) return false;
+  if (combined && !qn_emu_slot_fits(instr, 3, 1, QN_EMU_INTEGER, out_words)) return false;
   if (row->sources[0] >= QN_EMU_f16) instr->counter = QN_COUNTER_floating;
   qn_emu_set_operation(instr, row, modifiers);
   return true;
@@ -152,7 +153,6 @@ bool qn_emu_bind_setp(const qn_ptx_program *program, qn_ptx_instr *instr, const 
   instr->execute = execute_setp;
   *out_words = "results of setp that are not one or two predicates";
   if (instr->slots[0].count < 1 || instr->slots[0].count > 2 || !qn_ptx_fits(instr, 0, 1)) return false;
-  if (qn_emu_is_packed(instr->operation) && instr->slots[0].count != 2) return false;
   for (uint32_t i = 0; i < instr->slots[0].count; i++) {
     qn_ptx_operand_kind kind = qn_ptx_at(instr, 0, i)->kind;
     if (kind != QN_PTX_REGISTER && kind != QN_PTX_SINK) return false;
@@ -166,16 +166,15 @@ static bool is_one_of(qn_ptx_token type, const qn_ptx_token *types, uint32_t cou
   return false;
 }
 
-// What a comparison of `source` may give: halves to halves or integers, packed to packed or a word.
+// What a comparison of `source` may give: halves to themselves or integers, packed to packed or a word.
 static bool gives(qn_ptx_token source, qn_ptx_token result) {
   static const qn_ptx_token wide[] = { QN_PTX_u32, QN_PTX_s32, QN_PTX_f32, QN_PTX_f16, QN_PTX_bf16 };
-  static const qn_ptx_token half[] = {
-    QN_PTX_u16, QN_PTX_s16, QN_PTX_u32, QN_PTX_s32, QN_PTX_f16, QN_PTX_bf16
-  };
+  static const qn_ptx_token half[] = { QN_PTX_u16, QN_PTX_s16, QN_PTX_u32, QN_PTX_s32 };
   static const qn_ptx_token packed[] = { QN_PTX_u32, QN_PTX_s32 };
   if (source == QN_PTX_f16x2 || source == QN_PTX_bf16x2)
     return result == source || is_one_of(result, packed, QN_COUNT(packed));
-  if (source == QN_PTX_f16 || source == QN_PTX_bf16) return is_one_of(result, half, QN_COUNT(half));
+  if (source == QN_PTX_f16 || source == QN_PTX_bf16)
+    return result == source || is_one_of(result, half, QN_COUNT(half));
   return is_one_of(result, wide, QN_COUNT(wide));
 }
 
@@ -186,5 +185,5 @@ bool qn_emu_bind_set(const qn_ptx_program *program, qn_ptx_instr *instr, const c
   if (source == QN_PTX_NO_TOKEN || !gives(source, result)) return false;
   if (!bind_comparison(instr, source, out_words)) return false;
   instr->execute = execute_set;
-  return qn_emu_slot_fits(instr, 0, qn_ptx_bits(result), true, out_words);
+  return qn_emu_slot_fits(instr, 0, qn_ptx_bits(result), QN_EMU_RESULT, out_words);
 }

@@ -60,12 +60,15 @@ static void execute_unpack(qn_emu_warp *warp, const qn_ptx_instr *instr, uint32_
 
 // --- binding -------------------------------------------------------------------------------------------------
 
-static bool is_value(const qn_ptx_operand *operand) {
-  return operand->kind <= QN_PTX_SPECIAL_REGISTER || operand->kind == QN_PTX_SYMBOL;
+// What a scalar is moved from; special registers and addresses are nowhere else.
+static bool source_fits(const qn_ptx_instr *instr, qn_ptx_token type, const char **out_words) {
+  qn_ptx_operand_kind kind = qn_ptx_at(instr, 1, 0)->kind;
+  if (instr->slots[1].count == 1 && (kind == QN_PTX_SPECIAL_REGISTER || kind == QN_PTX_SYMBOL)) return true;
+  return qn_emu_slot_fits(instr, 1, qn_ptx_bits(type), qn_emu_place_of(type), out_words);
 }
 
-static bool bind_vector(qn_ptx_instr *instr, uint32_t vector, uint32_t bits, const char **out_words) {
-  uint32_t count = instr->slots[vector].count;
+static bool bind_vector(qn_ptx_instr *instr, uint32_t vector, qn_ptx_token type, const char **out_words) {
+  uint32_t bits = qn_ptx_bits(type), count = instr->slots[vector].count;
   *out_words = "a vector that does not fill the other operand";
   if ((count != 2 && count != 4) || bits / count < 8 || bits / count > 32) return false;
   if (!qn_ptx_fits(instr, vector, bits / count)) return false;
@@ -76,7 +79,8 @@ static bool bind_vector(qn_ptx_instr *instr, uint32_t vector, uint32_t bits, con
   }
   instr->immediate = bits / count;
   instr->execute = vector ? execute_pack : execute_unpack;
-  return qn_emu_slot_fits(instr, 1 - vector, bits, vector == 1, out_words);
+  if (vector == 0) return source_fits(instr, type, out_words);
+  return qn_emu_slot_fits(instr, 0, bits, QN_EMU_RESULT, out_words);
 }
 
 bool qn_emu_bind_mov(const qn_ptx_program *program, qn_ptx_instr *instr, const char **out_words) {
@@ -90,13 +94,10 @@ bool qn_emu_bind_mov(const qn_ptx_program *program, qn_ptx_instr *instr, const c
   if (unpacks || packs) {
     *out_words = "a vector where the opcode takes a single operand";
     if ((unpacks && packs) || (type != QN_PTX_b16 && type != QN_PTX_b32 && type != QN_PTX_b64)) return false;
-    return bind_vector(instr, packs ? 1 : 0, bits, out_words);
+    return bind_vector(instr, packs ? 1 : 0, type, out_words);
   }
-  if (!qn_emu_slot_fits(instr, 0, bits, true, out_words)) return false;
-  *out_words = "a register whose width is not that of the type";
-  if (!qn_ptx_fits(instr, 1, bits)) return false;
-  *out_words = "an operand that is none of this opcode's";
-  if (!is_value(qn_ptx_at(instr, 1, 0))) return false;
+  if (!qn_emu_slot_fits(instr, 0, bits, QN_EMU_RESULT, out_words)) return false;
+  if (!source_fits(instr, type, out_words)) return false;
   instr->execute = bits == 64 ? execute_wide : bits == 1 ? execute_predicate : execute_words;
   return true;
 }

@@ -196,6 +196,29 @@ Test(logic, moves_of_other_operands) {
   }
 }
 
+// A float stands as its bits or as a decimal, in either width, also where bits are meant.
+Test(logic, immediates) {
+  uint32_t in[32] = { 0 };
+  uint64_t out[8 * 32];
+  device_run(
+      device_kernel(.out_stride = 64,
+                    .body =
+                        ".reg .b32 %x, %y, %z, %w, %v;\n.reg .b64 %a, %b;\n.reg .pred %p;\n"
+                        "st.global.u64 [%dst], 0;\nst.global.u64 [%dst+8], 0;\n"
+                        "st.global.u64 [%dst+16], 0;\nst.global.u64 [%dst+40], 0;\n"
+                        "mov.f32 %x, 0f40000000;\nadd.f32 %y, %x, 1.5;\nadd.f32 %z, 0d3FF0000000000000, %x;\n"
+                        "mov.f64 %a, 0f3F800000;\nadd.f64 %b, %a, 0.25;\n"
+                        "setp.eq.f32 %p, %y, 3.5;\nselp.f32 %w, 0f3F800000, 0.0, %p;\n"
+                        "add.s32 %v, -7, 3;\nshl.b32 %v, %v, 1;\n"
+                        "st.global.b32 [%dst], %y;\nst.global.b32 [%dst+8], %z;\n"
+                        "st.global.b32 [%dst+16], %w;\nst.global.b64 [%dst+24], %a;\n"
+                        "st.global.b64 [%dst+32], %b;\nst.global.b32 [%dst+40], %v;"),
+      in, sizeof(in), out, sizeof(out));
+  const uint64_t expected[] = { 0x40600000,         0x40400000,         0x3F800000,
+                                0x3FF0000000000000, 0x3FF4000000000000, 0xFFFFFFF8 };
+  for (int j = 0; j < 6; j++) cr_expect_eq(out[j], expected[j], "%d: %llx", j, (unsigned long long)out[j]);
+}
+
 // --- what is refused
 // ------------------------------------------------------------------------------------------
 
@@ -228,5 +251,13 @@ Test(logic, forms_that_are_none_are_refused) {
   operation_refused("shf.l.b32 %r0, %r1, %r2, %r3;", "modifiers");
   operation_refused("rcp.f32 %r0, %r1;", "modifiers");
   operation_refused("rsqrt.rn.f32 %r0, %r1;", "rn");
+  operation_refused("add.u32 %r0, %r1, 1.0;", "operand");
+  operation_refused("add.f32 %r0, %r1, 1;", "operand");
+  operation_refused("add.f16 %h0, %h1, 0x3C00;", "operand");
+  operation_refused("add.u32 %r0, %r1, %tid.x;", "operand");
+  operation_refused("mov.f32 %r0, 1;", "operand");
+  operation_refused("mov.b32 %r0, 1.0;", "operand");
+  operation_refused("selp.f32 %r0, 1, 0, %p1;", "operand");
+  operation_refused("set.eq.f16.bf16 %h0, %h1, %h2;", "types");
   operation_refused("fns.b32 %r0, %r1, %r2, %r3;", "fns");
 }
