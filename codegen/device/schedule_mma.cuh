@@ -70,7 +70,7 @@ DEVICE void compute_scores(warp_state &warp, u32 q_tile, u32 k_tile) {
     for (int n = 0; n < TILE_KV / 8; n++)
 #pragma unroll
       for (int i = 0; i < 4; i++) warp.scores[m][n][i] = 0.0f;
-#pragma unroll(Q_IN_REGISTERS ? K_STEPS : 4)
+#pragma unroll(Q_IN_REGISTERS ? K_STEPS : 8 / ELEMENT_BYTES)
   for (int step = 0; step < K_STEPS; step++) {
     a_fragment a[ROW_BLOCKS];
 #pragma unroll
