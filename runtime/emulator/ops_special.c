@@ -7,7 +7,7 @@
 //   sqrt.approx.f32       relative 2^-23
 //   rsqrt.approx.f32      relative 2^-22.9
 //   rcp, rsqrt .approx.ftz.f64   the upper 32 bits of the operand give those of the result, the rest is 0
-//   ex2.approx.f32        relative 2^-22.5, 2 + 2^-22 before PTX 7; f16 relative 2^-9.9, bf16 2^-7
+//   ex2.approx.f32        relative 2^-22; f16 relative 2^-9.9, bf16 2^-7
 //   lg2.approx.f32        absolute 2^-22 for operands in (0.5, 2), else relative 2^-22
 //   sin, cos.approx.f32   absolute 2^-20.5 in [-2 pi, 2 pi]; nothing is said beyond
 //   tanh.approx           relative 2^-11; f16 absolute 2^-10.987, bf16 absolute 2^-8
