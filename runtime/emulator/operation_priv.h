@@ -138,6 +138,7 @@ enum {
       QN_EMU_BIT_rounded, // has a rounding
   QN_EMU_BIT_directed,    // one that is not .rn
 };
+_Static_assert(QN_EMU_BIT_directed < 32, "modifiers are bits of a word");
 #define QN_EMU_FLAG(token) (UINT32_C(1) << QN_EMU_BIT_##token)
 
 // The modifiers that a form cannot be without.

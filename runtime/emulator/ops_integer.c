@@ -1,4 +1,4 @@
-// Integer arithmetic: sums, products, quotients, extremes, and sums with a carry between instructions.
+// Integer arithmetic: sums, products, quotients, distances, extremes.
 #include "runtime/emulator/operation_priv.h"
 
 // --- helpers of the expressions ------------------------------------------------------------------------------
