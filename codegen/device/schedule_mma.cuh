@@ -16,8 +16,6 @@ constexpr int COLUMNS = V_HEAD_DIM / 8; // accumulator blocks of one row block
 constexpr int ROW_REGISTERS = K_STEPS * 4 + TILE_KV / 2 + V_HEAD_DIM / 2;
 constexpr bool Q_IN_REGISTERS = ELEMENT_BYTES == 2 && ROW_BLOCKS == 1 &&
                                 (MASK == MASK_NONE ? ROW_REGISTERS <= 160 : ROW_REGISTERS <= 112 && K_STEPS <= 8);
-// Steps of q k^T in a row: all with q in registers; few where ptxas would load ahead what does not fit beside the output.
-constexpr int Q_UNROLL = Q_IN_REGISTERS ? K_STEPS : ELEMENT_BYTES == 4 && V_HEAD_DIM > 192 ? 2 : 4;
 
 typedef float score_block[TILE_KV / 8][4];
 typedef float output_block[COLUMNS][4];
@@ -72,7 +70,7 @@ DEVICE void compute_scores(warp_state &warp, u32 q_tile, u32 k_tile) {
     for (int n = 0; n < TILE_KV / 8; n++)
 #pragma unroll
       for (int i = 0; i < 4; i++) warp.scores[m][n][i] = 0.0f;
-#pragma unroll(Q_UNROLL)
+#pragma unroll(Q_IN_REGISTERS ? K_STEPS : 4)
   for (int step = 0; step < K_STEPS; step++) {
     a_fragment a[ROW_BLOCKS];
 #pragma unroll

@@ -31,10 +31,11 @@ template <u32 stride> DEVICE u32 tile_address(u32 tile, u32 row, u32 even, u32 o
 
 // Starts the copy of a tile of `rows` rows of `chunks` chunks from where `row_start(row)` says. Of the rows, `count`
 // exist; the others become zero, and so do the chunks that a row in shared memory is longer than `chunks`. Addresses of
-// rows that do not exist are computed but not read: to choose others would cost more than the copy.
+// rows that do not exist are computed but not read: to choose others would cost more than the copy. At most four copies are
+// unrolled: what each of them needs is the same for every tile, and the compiler would keep all of it in registers.
 template <u32 rows, u32 chunks, u32 stride, typename row_start_fn>
 DEVICE void tile_load(u32 tile, u32 count, row_start_fn row_start) {
-#pragma unroll 8
+#pragma unroll 4
   for (u32 i = 0; i < (rows * stride + THREADS - 1) / THREADS; i++) {
     u32 index = i * THREADS + thread_index();
     if (rows * stride % THREADS != 0 && index >= rows * stride) break;
