@@ -92,6 +92,17 @@ static const char *resolve(qn_nvrtc *nvrtc) {
   return NULL;
 }
 
+// NVRTC opens libnvrtc-builtins by its bare name. Not every build of it says that it lies beside it, and then
+// the loader knows it only if it is open already.
+static void open_builtins(qn_nvrtc *nvrtc) {
+  const char *slash = strrchr(nvrtc->path, '/');
+  qn_buf name = QN_BUF(nvrtc->context);
+  if (slash) qn_buf_append(&name, nvrtc->path, (size_t)(slash + 1 - nvrtc->path));
+  qn_buf_printf(&name, "libnvrtc-builtins.so.%d.%d", nvrtc->major, nvrtc->minor);
+  if (name.status == QN_OK) nvrtc->builtins = dlopen(name.text, RTLD_LAZY | RTLD_LOCAL);
+  qn_buf_free(&name);
+}
+
 // Opens one candidate. False, with the reason in the log, if it does not serve.
 static bool open_candidate(qn_nvrtc *nvrtc, const char *candidate, qn_buf *log) {
   nvrtc->handle = dlopen(candidate, RTLD_LAZY | RTLD_LOCAL);
@@ -116,6 +127,7 @@ static bool open_candidate(qn_nvrtc *nvrtc, const char *candidate, qn_buf *log) 
   else
     serves = set_path(nvrtc, path) == QN_OK;
   if (serves) {
+    open_builtins(nvrtc);
     qn_buf_printf(log, "%s: NVRTC %d.%d\n", nvrtc->path, nvrtc->major, nvrtc->minor);
     return true;
   }
@@ -176,6 +188,7 @@ qn_status qn_nvrtc_find(qn_nvrtc *nvrtc, const char *path, qn_cache *cache, bool
 
 void qn_nvrtc_close(qn_nvrtc *nvrtc) {
   if (nvrtc->handle) dlclose(nvrtc->handle);
+  if (nvrtc->builtins) dlclose(nvrtc->builtins);
   qn_free(nvrtc->context, nvrtc->path, nvrtc->path_size);
   *nvrtc = (qn_nvrtc){ .context = nvrtc->context };
 }

@@ -39,8 +39,9 @@ void qn_places_free(qn_places *places);
 
 typedef struct qn_nvrtc {
   qn_context *context;
-  void *handle; // of dlopen; NULL while the library is only known from the cache's memory
-  char *path;   // as the loader resolved it; NULL before qn_nvrtc_find
+  void *handle;   // of dlopen; NULL while the library is only known from the cache's memory
+  void *builtins; // libnvrtc-builtins of the same folder, kept open; may be NULL
+  char *path;     // as the loader resolved it; NULL before qn_nvrtc_find
   size_t path_size;
   int major, minor;
 #define SYMBOL(result, name, arguments) result(*name) arguments;

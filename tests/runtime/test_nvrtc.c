@@ -3,6 +3,7 @@
 #include "tests/runtime/scratch.h"
 
 #include <criterion/criterion.h>
+#include <dlfcn.h>
 #include <fcntl.h>
 
 static qn_context *context;
@@ -229,4 +230,16 @@ Test(nvrtc, failures_of_a_compile_are_worded) {
   cr_assert_not_null(strstr(error->message, "NVRTC 13.7 does not compile for sm_120a"), "%s", error->message);
   qn_buf_free(&out);
   qn_buf_free(&log);
+}
+
+// NVRTC asks the loader for its builtins by their bare name: they must be open by then.
+Test(nvrtc, builtins_of_the_same_folder_are_opened) {
+  char path[512];
+  snprintf(path, sizeof(path), "%s", make("lib/libnvrtc.so.13", FAKE_DIR "/libfake_nvrtc.so"));
+  make("lib/libnvrtc-builtins.so.13.7", FAKE_DIR "/libfake_builtins.so");
+  cr_assert_null(dlopen("libnvrtc-builtins.so.13.7", RTLD_LAZY | RTLD_NOLOAD));
+  cr_assert_eq(qn_nvrtc_find(&nvrtc, path, &cache, false, &text), QN_OK);
+  void *known = dlopen("libnvrtc-builtins.so.13.7", RTLD_LAZY | RTLD_NOLOAD);
+  cr_assert_not_null(known);
+  dlclose(known);
 }
