@@ -7,11 +7,12 @@ void qn_fragment_read(qn_emu_warp *warp, const qn_ptx_instr *instr, uint32_t slo
         qn_emu_read32(warp, instr, qn_ptx_at(instr, slot, r), QN_EMU_ALL, out_fragment->scratch[r]);
 }
 
-static uint32_t element(uint32_t word, uint32_t bits, uint32_t index) {
+static inline uint32_t element(uint32_t word, uint32_t bits, uint32_t index) {
   return bits == 32 ? word : word >> bits * index & ((1u << bits) - 1);
 }
 
-void qn_fragment_unpack_a(const qn_fragment *fragment, uint32_t bits, uint32_t k, uint32_t *out_codes) {
+// `bits` is a constant wherever these are called: mma is what attention spends its time in.
+static inline void unpack_a(const qn_fragment *fragment, uint32_t bits, uint32_t k, uint32_t *out_codes) {
   const uint32_t pack = 32 / bits;
   for (uint32_t r = 0; r < k / (2 * pack); r++)
     for (uint32_t lane = 0; lane < QN_EMU_LANES; lane++) {
@@ -21,7 +22,7 @@ void qn_fragment_unpack_a(const qn_fragment *fragment, uint32_t bits, uint32_t k
     }
 }
 
-void qn_fragment_unpack_b(const qn_fragment *fragment, uint32_t bits, uint32_t k, uint32_t *out_codes) {
+static inline void unpack_b(const qn_fragment *fragment, uint32_t bits, uint32_t k, uint32_t *out_codes) {
   const uint32_t pack = 32 / bits;
   for (uint32_t r = 0; r < k / (4 * pack); r++)
     for (uint32_t lane = 0; lane < QN_EMU_LANES; lane++) {
@@ -29,6 +30,24 @@ void qn_fragment_unpack_b(const qn_fragment *fragment, uint32_t bits, uint32_t k
       uint32_t *to = out_codes + pack * (4 * r + lane % 4) * QN_FRAGMENT_N + lane / 4;
       for (uint32_t j = 0; j < pack; j++) to[j * QN_FRAGMENT_N] = element(word, bits, j);
     }
+}
+
+void qn_fragment_unpack_a(const qn_fragment *fragment, uint32_t bits, uint32_t k, uint32_t *out_codes) {
+  switch (bits) {
+  case 4: unpack_a(fragment, 4, k, out_codes); return;
+  case 8: unpack_a(fragment, 8, k, out_codes); return;
+  case 16: unpack_a(fragment, 16, k, out_codes); return;
+  default: unpack_a(fragment, 32, k, out_codes); return;
+  }
+}
+
+void qn_fragment_unpack_b(const qn_fragment *fragment, uint32_t bits, uint32_t k, uint32_t *out_codes) {
+  switch (bits) {
+  case 4: unpack_b(fragment, 4, k, out_codes); return;
+  case 8: unpack_b(fragment, 8, k, out_codes); return;
+  case 16: unpack_b(fragment, 16, k, out_codes); return;
+  default: unpack_b(fragment, 32, k, out_codes); return;
+  }
 }
 
 // Where register `r` of `lane` begins in C; the elements of a register stand side by side.
