@@ -1,6 +1,7 @@
 // atom and red: operations on memory that no other lane can come between. The lanes of a warp are served in
 // their order.
 #include "quant/codec_priv.h"
+#include "runtime/emulator/block_priv.h"
 #include "runtime/emulator/forms_priv.h"
 
 enum { ELEMENTS_MAX = 8 };
@@ -119,7 +120,7 @@ typedef struct atomic_form {
   uint8_t space;     // qn_ptx_token
   uint8_t address;   // slot; the result is in front of it, the operands behind
   uint8_t bytes;     // of an element
-  bool flushed, has_third;
+  bool flushes, has_third;
   uint8_t unused[2];
 } atomic_form;
 _Static_assert(sizeof(atomic_form) == sizeof(uint64_t), "kept in an instruction");
@@ -164,11 +165,17 @@ static uint64_t operate(atomic_operation operation, uint8_t *memory, uint32_t by
   return old;
 }
 
+static atomic_operation find_function(const atomic_form *form, uint64_t address) {
+  uint64_t offset;
+  bool global = form->space == QN_PTX_global ||
+                (form->space == QN_PTX_NO_TOKEN && qn_emu_resolve(address, &offset) == QN_PTX_global);
+  return form->flushes && global ? add_f32_flushed : operations[form->operation].operate;
+}
+
 static void execute_atomic(qn_emu_warp *warp, const qn_ptx_instr *instr, uint32_t lanes) {
   atomic_form form;
   memcpy(&form, &instr->immediate, sizeof form);
   const uint32_t count = instr->slots[form.address + 1].count;
-  const atomic_operation operation = form.flushed ? add_f32_flushed : operations[form.operation].operate;
   const bool is_shared = form.space == QN_PTX_shared || form.space == QN_PTX_shared_cta;
   uint64_t addresses[QN_EMU_LANES];
   element_values b, c = { { 0 } }, old = { { 0 } };
@@ -181,6 +188,7 @@ static void execute_atomic(qn_emu_warp *warp, const qn_ptx_instr *instr, uint32_
     uint8_t *memory =
         qn_emu_touch(warp, instr, lane, form.space, addresses[lane], count * form.bytes, QN_EMU_ATOMIC);
     if (!memory) break;
+    const atomic_operation operation = find_function(&form, addresses[lane]);
     for (uint32_t e = 0; e < count; e++)
       old[e][lane] = operate(operation, memory + e * form.bytes, form.bytes, b[e][lane], c[e][lane]);
   }
@@ -238,7 +246,7 @@ static bool bind_atomic(qn_ptx_instr *instr, bool has_result, const char **out_w
   uint32_t hint = qn_ptx_has(instr, QN_PTX_L2_cache_hint);
   if (instr->slot_count != form.address + 2u + form.has_third + hint) return false;
   if (!check_operands(instr, &form)) return false;
-  form.flushed = type == QN_PTX_f32 && form.space == QN_PTX_global;
+  form.flushes = type == QN_PTX_f32;
   memcpy(&instr->immediate, &form, sizeof form);
   instr->execute = execute_atomic;
   return true;

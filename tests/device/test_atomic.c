@@ -168,12 +168,13 @@ Test(atom, blocks_meet) {
   uint64_t state = 31;
   for (int i = 0; i < THREADS * BLOCKS; i++) in.threads[i] = device_random(&state);
   in.word = 0xEEEEEEEEEEEEEEEEu;
-  device_run(device_kernel(.body = ".reg .b32 %i, %n; .reg .b64 %a, %b, %d<3>;\n"
-                                   "mov.u32 %i, %ctaid.x;\nmov.u32 %n, %ntid.x;\nmad.lo.u32 %i, %i, %n, %thread;\n"
-                                   "mad.wide.u32 %a, %i, 8, %in;\nmad.wide.u32 %b, %i, 8, %out;\n"
-                                   "ld.global.b64 %d1, [%a+8];\n"
-                                   "atom.global.add.u64 %d2, [%out], %d1;\n"
-                                   "st.global.b64 [%b+8], %d2;",
+  device_run(device_kernel(.body =
+                               ".reg .b32 %i, %n; .reg .b64 %a, %b, %d<3>;\n"
+                               "mov.u32 %i, %ctaid.x;\nmov.u32 %n, %ntid.x;\nmad.lo.u32 %i, %i, %n, %thread;\n"
+                               "mad.wide.u32 %a, %i, 8, %in;\nmad.wide.u32 %b, %i, 8, %out;\n"
+                               "ld.global.b64 %d1, [%a+8];\n"
+                               "atom.global.add.u64 %d2, [%out], %d1;\n"
+                               "st.global.b64 [%b+8], %d2;",
                            .threads = THREADS, .blocks = BLOCKS),
              &in, sizeof in, &out, sizeof out);
   check_order("add of blocks", add, 64, &in, &out, THREADS * BLOCKS);
@@ -244,23 +245,26 @@ Test(red, integers) {
 
 enum { PAIRS = 1024 };
 
-// Each thread adds to a word of its own.
-static void run_own(const char *op, const char *type, bool shared, uint64_t in[PAIRS][2], uint64_t *out) {
+// Each thread adds to a word of its own, in ".global" or ".shared" memory; "": in global memory by a generic
+// address.
+static void run_own(const char *op, const char *type, const char *space, uint64_t in[PAIRS][2], uint64_t *out) {
   char body[1024];
   int bits = bits_of(type);
-  const char *letter = bits == 64 ? "d" : bits == 32 ? "r" : "h", *at = shared ? "%at" : "%dst";
+  const char *letter = bits == 64   ? "d"
+                       : bits == 32 ? "r"
+                                    : "h",
+             *at = strcmp(space, ".shared") == 0 ? "%at" : "%dst";
   snprintf(body, sizeof body,
            ".shared .align 8 .b8 words[%d];\n"
            ".reg .b64 %%d<4>; .reg .b32 %%at, %%base, %%r<4>; .reg .b16 %%h<4>;\n"
            "mov.u32 %%base, words;\nshl.b32 %%at, %%thread, 3;\nadd.u32 %%at, %%at, %%base;\n"
            "ld.global.b%d %%%s1, [%%src];\nld.global.b%d %%%s2, [%%src+8];\n"
-           "st.%s.b%d [%s], %%%s1;\n"
-           "atom.%s.%s.%s %%%s3, [%s], %%%s2;\n"
-           "ld.%s.b%d %%%s3, [%s];\n"
+           "st%s.b%d [%s], %%%s1;\n"
+           "atom%s.%s.%s %%%s3, [%s], %%%s2;\n"
+           "ld%s.b%d %%%s3, [%s];\n"
            "st.global.b%d [%%dst], %%%s3;",
-           PAIRS * 8, bits, letter, bits, letter, shared ? "shared" : "global", bits, at, letter,
-           shared ? "shared" : "global", op, type, letter, at, letter, shared ? "shared" : "global", bits,
-           letter, at, bits, letter);
+           PAIRS * 8, bits, letter, bits, letter, space, bits, at, letter, space, op, type, letter, at, letter,
+           space, bits, letter, at, bits, letter);
   device_run(device_kernel(.body = body, .threads = PAIRS, .in_stride = 16, .out_stride = 8,
                            .target = strstr(type, "bf16") ? "sm_90a" : NULL),
              in, PAIRS * sizeof *in, out, PAIRS * sizeof *out);
@@ -278,7 +282,8 @@ static uint64_t add_of(const float_type *type, uint64_t a, uint64_t b, bool flus
   return flush && fabsl(decode(type, sum)) < least ? sum & 0x80000000u : sum;
 }
 
-static void check_adds(const float_type *type, const char *op, const char *name, bool shared, bool flush) {
+static void check_adds(const float_type *type, const char *op, const char *name, const char *space,
+                       bool flush) {
   static uint64_t codes[FLOAT_INPUTS], in[PAIRS][2], out[PAIRS];
   bool packed = strstr(name, "x2") != NULL;
   int bits = type->bits;
@@ -292,7 +297,7 @@ static void check_adds(const float_type *type, const char *op, const char *name,
         in[i][s] = in[i][0] ^ (device_random(&state) & (((uint64_t)1 << (type->mantissa + 2)) - 1));
       if (packed) in[i][s] |= codes[device_random(&state) % FLOAT_INPUTS] << 16;
     }
-  run_own(op, name, shared, in, out);
+  run_own(op, name, space, in, out);
   for (int i = 0; i < PAIRS; i++)
     for (int half = 0; half <= packed; half++) {
       uint64_t a = low_bits(in[i][0] >> 16 * half, bits), b = low_bits(in[i][1] >> 16 * half, bits);
@@ -304,20 +309,21 @@ static void check_adds(const float_type *type, const char *op, const char *name,
 }
 // In global memory, subnormal numbers of f32 are zero.
 Test(atom, add_f32) {
-  check_adds(&type_f32, "add", "f32", false, true);
-  check_adds(&type_f32, "add", "f32", true, false);
+  check_adds(&type_f32, "add", "f32", ".global", true);
+  check_adds(&type_f32, "add", "f32", "", true);
+  check_adds(&type_f32, "add", "f32", ".shared", false);
 }
 Test(atom, add_f64) {
-  check_adds(&type_f64, "add", "f64", false, false);
-  check_adds(&type_f64, "add", "f64", true, false);
+  check_adds(&type_f64, "add", "f64", ".global", false);
+  check_adds(&type_f64, "add", "f64", ".shared", false);
 }
 Test(atom, add_f16) {
-  check_adds(&type_f16, "add.noftz", "f16", false, false);
-  check_adds(&type_f16, "add.noftz", "f16x2", false, false);
+  check_adds(&type_f16, "add.noftz", "f16", ".global", false);
+  check_adds(&type_f16, "add.noftz", "f16x2", ".global", false);
 }
 Test(atom, add_bf16) {
-  check_adds(&type_bf16, "add.noftz", "bf16", false, false);
-  check_adds(&type_bf16, "add.noftz", "bf16x2", true, false);
+  check_adds(&type_bf16, "add.noftz", "bf16", ".global", false);
+  check_adds(&type_bf16, "add.noftz", "bf16x2", ".shared", false);
 }
 
 // Four values at once.
