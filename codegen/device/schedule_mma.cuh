@@ -12,10 +12,10 @@ constexpr int ROW_BLOCKS = WARP_ROWS / 16;
 constexpr int K_STEPS = QK_STRIDE / 2;  // products that one row of q and k takes
 constexpr int COLUMNS = V_HEAD_DIM / 8; // accumulator blocks of one row block
 // q stays in registers where there is room for 16 rows of it, of scores and of output, else it is read again for each
-// kv tile. A mask takes much of the room.
+// kv tile. The loads of a mask take that room.
 constexpr int ROW_REGISTERS = K_STEPS * 4 + TILE_KV / 2 + V_HEAD_DIM / 2;
-constexpr bool Q_IN_REGISTERS = ELEMENT_BYTES == 2 && ROW_BLOCKS == 1 &&
-                                (MASK == MASK_NONE ? ROW_REGISTERS <= 160 : ROW_REGISTERS <= 112 && K_STEPS <= 8);
+constexpr bool Q_IN_REGISTERS =
+    ELEMENT_BYTES == 2 && ROW_BLOCKS == 1 && MASK == MASK_NONE && ROW_REGISTERS <= 160;
 
 typedef float score_block[TILE_KV / 8][4];
 typedef float output_block[COLUMNS][4];
