@@ -94,12 +94,16 @@ static bool collect(bind *b) {
 
 // --- q, k and v ------------------------------------------------------------------------------------------
 
-// An operand's dims, whatever its layout. Where tokens of all sequences lie in one axis, `batch` is 0 and
-// `length` counts them all.
+// An operand's dims, whatever its layout. Where sequences lie end to end, `batch` is 0 and `length` counts the
+// tokens of all, until read_sequences has cut them.
 typedef struct side {
   qn_layout layout;
   int64_t batch, length;
 } side;
+
+static bool is_by_tokens(qn_layout layout) {
+  return layout == QN_LAYOUT_TM || layout == QN_LAYOUT_THD;
+}
 
 static bool refuse_shape(const bind *b, uint32_t index, const qn_tensor *x) {
   char dims[64] = "";
@@ -133,49 +137,24 @@ static bool read_side(const bind *b, uint32_t index, qn_layout layout, uint32_t 
   return true;
 }
 
-// Sequences that are cut out of one axis: from 0 up, to its end at most. `length` becomes that of the longest.
+// Sequences that lie end to end, from the first token to the last. `length` becomes that of the longest.
 static bool read_sequences(const bind *b, uint32_t index, side *x) {
-  const qn_tensor *lengths = operand(b, index);
-  int64_t count = count_of(lengths), longest = 0;
-  double last = 0;
-  if (x->batch != 0 || (x->layout != QN_LAYOUT_TM && x->layout != QN_LAYOUT_THD))
-    return qn_refuse(b->reason, QN_WHY_layout, "sequences in the layout tm or thd", "%s with another layout",
-                     operand_name(index));
-  for (int64_t i = 0; i < count; i++) {
-    double at;
-    bool read = qn_element_read(lengths->dtype, lengths->data, (uint64_t)i, &at);
+  const qn_tensor *starts = operand(b, index);
+  int64_t count = count_of(starts), longest = 0;
+  double last = 0, at = 0;
+  for (int64_t i = 0; i < count; i++, last = at) {
+    bool read = qn_element_read(starts->dtype, starts->data, (uint64_t)i, &at);
     if (!read || (i == 0 ? at != 0 : at < last) || at > (double)x->length)
-      return qn_refuse(b->reason, QN_WHY_layout, "cumulative lengths from 0 up to the tokens that there are",
+      return qn_refuse(b->reason, QN_WHY_layout, "cumulative lengths from 0 up to the number of tokens",
                        "%s[%lld] is %.0f after %.0f, of %lld tokens", operand_name(index), (long long)i, at,
                        last, (long long)x->length);
     longest = QN_MAX(longest, (int64_t)(at - last));
-    last = at;
   }
-  if (count == 0) return refuse_shape(b, index, lengths);
+  if (count == 0 || last != (double)x->length)
+    return qn_refuse(b->reason, QN_WHY_layout, "cumulative lengths from 0 up to the number of tokens",
+                     "%s ends at %.0f of %lld tokens", operand_name(index), last, (long long)x->length);
   x->batch = count - 1;
   x->length = longest;
-  return true;
-}
-
-// A batch whose sequences are of one length: some operand says how many there are.
-static bool read_batch(const bind *b, side sides[3]) {
-  int64_t batch = 0;
-  bool known = false;
-  for (int i = 0; i < 3; i++) {
-    if (sides[i].layout == QN_LAYOUT_TM || sides[i].layout == QN_LAYOUT_THD) continue;
-    if (known && sides[i].batch != batch) return refuse_shape(b, (uint32_t)i, operand(b, (uint32_t)i));
-    batch = sides[i].batch;
-    known = true;
-  }
-  if (!known)
-    return qn_refuse(b->reason, QN_WHY_layout, "an operand that says the batch", "q, k and v by tokens alone");
-  for (int i = 0; i < 3; i++) {
-    if (sides[i].layout != QN_LAYOUT_TM && sides[i].layout != QN_LAYOUT_THD) continue;
-    if (batch == 0 ? sides[i].length != 0 : sides[i].length % batch != 0)
-      return refuse_shape(b, (uint32_t)i, operand(b, (uint32_t)i));
-    sides[i].batch = batch;
-    sides[i].length = batch == 0 ? 0 : sides[i].length / batch;
-  }
   return true;
 }
 
@@ -191,38 +170,35 @@ static bool bind_products(bind *b, const qn_graph *graph, qn_node node) {
       !read_side(b, IN_V, (qn_layout)qn_node_get_int(graph, node, "v_layout"), spec->kv_heads, spec->v_head_dim,
                  &sides[2]))
     return false;
-  int64_t tokens = sides[0].length; // of q, where they lie in one axis
-  if (spec->varlen) {
-    if (!read_sequences(b, IN_CU_SEQLENS_Q, &sides[0]) || !read_sequences(b, IN_CU_SEQLENS_KV, &sides[1]) ||
-        !read_sequences(b, IN_CU_SEQLENS_KV, &sides[2]))
-      return false;
-    if (sides[0].batch != sides[1].batch)
-      return refuse_shape(b, IN_CU_SEQLENS_KV, operand(b, IN_CU_SEQLENS_KV));
-  } else {
-    if (!read_batch(b, sides)) return false;
-    tokens = sides[0].batch * sides[0].length;
-  }
-  if (sides[1].length != sides[2].length) return refuse_shape(b, IN_V, operand(b, IN_V));
+  for (int i = 0; i < 3; i++)
+    if (is_by_tokens(sides[i].layout) != spec->varlen)
+      return qn_refuse(b->reason, QN_WHY_layout, "cumulative lengths exactly where tokens lie in one axis",
+                       "another layout of %s", operand_name((uint32_t)i));
+  int64_t tokens = spec->varlen ? sides[0].length : sides[0].batch * sides[0].length;
+  if (spec->varlen &&
+      (!read_sequences(b, IN_CU_SEQLENS_Q, &sides[0]) || !read_sequences(b, IN_CU_SEQLENS_KV, &sides[1]) ||
+       !read_sequences(b, IN_CU_SEQLENS_KV, &sides[2])))
+    return false;
+  for (uint32_t i = 1; i < 3; i++)
+    if (sides[i].batch != sides[0].batch || sides[i].length != sides[1].length)
+      return refuse_shape(b, i, operand(b, i));
   args->batch = (uint32_t)sides[0].batch;
   args->q_len = (uint32_t)sides[0].length;
   args->kv_len = (uint32_t)sides[1].length;
   qn_attention_args_set_dense(spec, sides[0].layout, sides[1].layout, sides[2].layout, out_layout, args);
 
-  qn_tensor *out = &b->binding->out;
-  bool fused = spec->output.family != QN_SCHEME_none;
-  int64_t batch = args->batch, length = args->q_len, heads = spec->heads, dim = spec->v_head_dim;
-  *out = (qn_tensor){ .dtype = fused ? (qn_dtype)spec->output.target : spec->out_dtype, .rank = 4 };
-  const int64_t dims[][4] = { [QN_LAYOUT_BHSD] = { batch, heads, length, dim },
-                              [QN_LAYOUT_BSHD] = { batch, length, heads, dim },
-                              [QN_LAYOUT_BSM] = { batch, length, heads * dim },
-                              [QN_LAYOUT_TM] = { tokens, heads * dim },
-                              [QN_LAYOUT_THD] = { tokens, heads, dim } };
-  out->rank = out_layout == QN_LAYOUT_TM                                   ? 2
-              : out_layout == QN_LAYOUT_BSM || out_layout == QN_LAYOUT_THD ? 3
-                                                                           : 4;
-  memcpy(out->dims, dims[out_layout], sizeof dims[out_layout]);
-  if (spec->varlen && out_layout != QN_LAYOUT_TM && out_layout != QN_LAYOUT_THD)
-    return qn_refuse(b->reason, QN_WHY_layout, "sequences in the layout tm or thd", "another layout of out");
+  const int64_t batch = args->batch, length = args->q_len, heads = spec->heads, dim = spec->v_head_dim;
+  const qn_tensor outs[] = { [QN_LAYOUT_BHSD] = { .rank = 4, .dims = { batch, heads, length, dim } },
+                             [QN_LAYOUT_BSHD] = { .rank = 4, .dims = { batch, length, heads, dim } },
+                             [QN_LAYOUT_BSM] = { .rank = 3, .dims = { batch, length, heads * dim } },
+                             [QN_LAYOUT_TM] = { .rank = 2, .dims = { tokens, heads * dim } },
+                             [QN_LAYOUT_THD] = { .rank = 3, .dims = { tokens, heads, dim } } };
+  if (spec->varlen && !is_by_tokens(out_layout))
+    return qn_refuse(b->reason, QN_WHY_layout, "cumulative lengths exactly where tokens lie in one axis",
+                     "another layout of out");
+  b->binding->out = outs[out_layout];
+  b->binding->out.dtype =
+      spec->output.family == QN_SCHEME_none ? spec->out_dtype : (qn_dtype)spec->output.target;
   return true;
 }
 

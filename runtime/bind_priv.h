@@ -25,7 +25,7 @@ bool qn_bind_attention(const qn_kernel_spec *spec, const qn_graph *graph, qn_nod
                        const qn_tensor *const *operands, uint32_t operand_count, qn_binding *out_binding,
                        qn_reason *out_reason);
 
-// Uploads, launches, waits, downloads. `out_data` holds the result's bytes, which are zero on entry.
+// Uploads, launches, waits, downloads. `out_data` takes the result's bytes.
 qn_status qn_run_binding(const qn_loaded_kernel *loaded, const qn_binding *binding,
                          const qn_tensor *const *operands, void *out_data);
 

@@ -34,8 +34,6 @@ static qn_status run(const qn_loaded_kernel *loaded, const qn_binding *binding,
   size_t bytes = (size_t)bytes_of(&binding->out);
   QN_TRY(upload(memory, binding, operands, &args));
   QN_TRY(qn_device_allocate(memory->device, QN_MAX(bytes, 1), &memory->out));
-  // Tokens beyond the last sequence are nobody's: they stay zero.
-  if (loaded->spec.varlen) QN_TRY(qn_device_upload(memory->device, memory->out, out_data, bytes));
   args.out = memory->out;
   QN_TRY(qn_launch_attention(loaded, &args, NULL));
   QN_TRY(qn_device_wait(memory->device));
