@@ -19,7 +19,7 @@ typedef struct verification {
   tool_model model; // the graph as read, and the grafts beside it
   qn_graph *recovered, *fused;
   qn_pipeline *pipelines[2];
-  verify_inputs inputs;
+  tool_inputs inputs;
   verify_run before, after; // of `recovered` and of `fused`
   uint32_t compared, failed;
 } verification;
@@ -202,9 +202,9 @@ static bool compare_expected(verification *v) {
   for (uint32_t i = 0; good && i < qn_graph_get_output_count(v->fused); i++) {
     char path[4096], words[128], json[128];
     qn_str name = qn_graph_get_output_name(v->fused, i);
-    if (!verify_find_file(&o->expect, "expected", name, path, sizeof path)) continue;
+    if (!tool_find_npy(&o->expect, "expected", name, path, sizeof path)) continue;
     const qn_tensor *own = qn_results_get(v->after.results, i);
-    qn_npy *file = verify_read_npy(v->t, path, own->dtype);
+    qn_npy *file = tool_read_npy(v->t, path, own->dtype);
     if (!file) return false;
     qn_difference difference;
     good = qn_tensor_compare(v->t->context, own, qn_npy_get_tensor(file), &difference) == QN_OK;
@@ -232,7 +232,7 @@ static bool compare_expected(verification *v) {
 int tool_cmd_verify(tool *t) {
   verification v = { .t = t };
   if (!tool_model_read(t, t->options.operand, &v.model)) return TOOL_BAD;
-  bool good = verify_inputs_make(t, v.model.graph, &v.inputs) && make_graphs(&v) && compare_recovered(&v) &&
+  bool good = tool_inputs_make(t, v.model.graph, &v.inputs) && make_graphs(&v) && compare_recovered(&v) &&
               compare_fused(&v) && compare_expected(&v);
   if (good && !t->options.json)
     printf("%s: %u of %u comparisons good\n", v.failed ? "NOT verified" : "verified", v.compared - v.failed,
@@ -243,7 +243,7 @@ int tool_cmd_verify(tool *t) {
   qn_pipeline_destroy(v.pipelines[1]);
   qn_graph_destroy(v.recovered);
   qn_graph_destroy(v.fused);
-  verify_inputs_destroy(&v.inputs);
+  tool_inputs_destroy(&v.inputs);
   tool_model_destroy(&v.model);
   return !good ? TOOL_BAD : v.failed ? TOOL_NO : TOOL_DONE;
 }

@@ -7,8 +7,10 @@
 
 bool tool_set_target(tool *t) {
   const tool_list *list = &t->options.target;
+  if (t->has_target) return true;
   t->target = list->count ? qn_target_find(list->items[0]) : QN_TARGET_sm_90a;
-  if (t->target != QN_TARGET_COUNT) return true;
+  t->has_target = t->target != QN_TARGET_COUNT;
+  if (t->has_target) return true;
   char message[96];
   snprintf(message, sizeof message, "unknown target '%.32s'", list->items[0]);
   tool_error(t->command->name, message, "such as sm_90a; quench compile --target all names each");

@@ -18,6 +18,7 @@ typedef struct tool {
   tool_options options;
   qn_context *context;
   qn_target target; // of the pipeline's legality check, which refers to it
+  bool has_target;  // it is settled: by --target, or by the device that is open
 } tool;
 
 // One for each row of commands.def. Returns the exit code.
@@ -70,7 +71,8 @@ void tool_model_destroy(tool_model *model);
 
 // --- the pipeline (pipeline.c) ---------------------------------------------------------------------------
 
-// Sets `t->target` to that of --target (the first, if several), sm_90a without it. False after a message.
+// Settles `t->target`, if nobody has: that of --target (the first, if several), sm_90a without it. False after
+// a message.
 bool tool_set_target(tool *t);
 // Runs the pipeline as --target, --passes, --fuel, --check, --numerics and --dump-dir say. `passes` overrides
 // --passes where it is not NULL. False after a message.

@@ -1,25 +1,8 @@
-// The parts of `quench verify`: inputs, runs with captured values, each attention by itself.
+// The parts of `quench verify`: runs with captured values, each attention by itself.
 #ifndef QUENCH_TOOLS_VERIFY_H
 #define QUENCH_TOOLS_VERIFY_H
 
-#include "tool.h"
-
-// --- inputs and expected outputs (verify_inputs.c) -------------------------------------------------------
-
-// One tensor for each `input` node, in graph order; read from files or generated.
-typedef struct verify_inputs {
-  qn_tensor *tensors;
-  qn_npy **files; // NULL where the tensor was generated
-  uint32_t count;
-} verify_inputs;
-
-// As --input, --dim and --seed say. False after a message.
-bool verify_inputs_make(tool *t, const qn_graph *graph, verify_inputs *out_inputs);
-void verify_inputs_destroy(verify_inputs *inputs);
-// The file that --input or --expect (`prefix` "input" or "expected") gives for a name. False if none does.
-bool verify_find_file(const tool_list *list, const char *prefix, qn_str name, char *out_path, size_t size);
-// Reads it, as elements of `dtype` where .npy has no such type. NULL after a message.
-qn_npy *verify_read_npy(tool *t, const char *path, qn_dtype dtype);
+#include "inputs.h"
 
 // --- runs (verify_run.c) ---------------------------------------------------------------------------------
 
@@ -32,7 +15,7 @@ typedef struct verify_run {
 } verify_run;
 
 // Captures the values that `wanted` (by value index) marks; NULL: none. False after a message.
-bool verify_run_graph(tool *t, const qn_graph *graph, const verify_inputs *inputs, const bool *wanted,
+bool verify_run_graph(tool *t, const qn_graph *graph, const tool_inputs *inputs, const bool *wanted,
                       verify_run *out_run);
 void verify_run_destroy(verify_run *run);
 

@@ -26,7 +26,7 @@ static qn_status keep_result(void *user, qn_node node, uint32_t result_index, co
 }
 
 // Inputs and constants, which no node computes.
-static qn_status keep_leaves(verify_run *run, const verify_inputs *inputs, const bool *wanted) {
+static qn_status keep_leaves(verify_run *run, const tool_inputs *inputs, const bool *wanted) {
   const qn_graph *graph = run->graph;
   uint32_t index = 0;
   for (qn_node node = qn_graph_get_first(graph); node != QN_NONE; node = qn_node_get_next(graph, node)) {
@@ -41,7 +41,7 @@ static qn_status keep_leaves(verify_run *run, const verify_inputs *inputs, const
   return QN_OK;
 }
 
-bool verify_run_graph(tool *t, const qn_graph *graph, const verify_inputs *inputs, const bool *wanted,
+bool verify_run_graph(tool *t, const qn_graph *graph, const tool_inputs *inputs, const bool *wanted,
                       verify_run *out_run) {
   uint32_t limit = qn_graph_get_value_limit(graph);
   *out_run = (verify_run){ .graph = graph, .values = calloc(limit, sizeof(qn_tensor)), .value_limit = limit };

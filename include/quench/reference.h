@@ -64,6 +64,11 @@ typedef struct qn_difference {
 QN_API qn_status qn_tensor_compare(qn_context *context, const qn_tensor *a, const qn_tensor *b,
                                    qn_difference *out_difference);
 
+// Element `index` of a tensor: its value, as the nearest f64, and its code in the low bits. False beyond the
+// end, without data, and for strings.
+QN_API bool qn_tensor_get_element(const qn_tensor *tensor, uint64_t index, double *out_value,
+                                  uint64_t *out_bits);
+
 // .npy files (format 1.0 to 3.0, C order). bf16 and FP8 are stored as u2 / u1 and need `dtype` said;
 // QN_ANY takes the file's own. The tensor's data is owned by the caller's `qn_npy`.
 typedef struct qn_npy qn_npy;

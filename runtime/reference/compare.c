@@ -42,6 +42,15 @@ static double distance(double a, double b) {
   return a == b ? 0 : fabs(a - b);
 }
 
+bool qn_tensor_get_element(const qn_tensor *tensor, uint64_t index, double *out_value, uint64_t *out_bits) {
+  uint64_t before = qn_dtype_bits(tensor->dtype) == 4 ? index / 2 : qn_dtype_bytes(tensor->dtype, index);
+  if (!tensor->data || qn_element_size(tensor->dtype) == 0) return false;
+  if (before >= tensor->bytes || tensor->bytes - before < qn_dtype_bytes(tensor->dtype, 1)) return false;
+  *out_bits = element_at(tensor, index);
+  qn_elements_load(tensor->dtype, out_bits, 1, out_value);
+  return true;
+}
+
 qn_status qn_tensor_compare(qn_context *context, const qn_tensor *a, const qn_tensor *b,
                             qn_difference *out_difference) {
   qn_difference difference = { 0 };

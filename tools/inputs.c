@@ -1,5 +1,5 @@
-// The inputs of `quench verify`: .npy files, or generated from a seed.
-#include "verify.h"
+// A model's inputs from files, and generated ones.
+#include "inputs.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -72,7 +72,7 @@ static void learn_dims(dim_table *table, const qn_graph *graph, qn_type type, co
 
 // --- files -----------------------------------------------------------------------------------------------
 
-bool verify_find_file(const tool_list *list, const char *prefix, qn_str name, char *out_path, size_t size) {
+bool tool_find_npy(const tool_list *list, const char *prefix, qn_str name, char *out_path, size_t size) {
   for (unsigned i = 0; i < list->count; i++) {
     const char *item = list->items[i], *equals = strrchr(item, '=');
     struct stat about;
@@ -87,7 +87,7 @@ bool verify_find_file(const tool_list *list, const char *prefix, qn_str name, ch
   return false;
 }
 
-qn_npy *verify_read_npy(tool *t, const char *path, qn_dtype dtype) {
+qn_npy *tool_read_npy(tool *t, const char *path, qn_dtype dtype) {
   qn_npy *file = NULL;
   if (qn_npy_read_file(t->context, path, dtype, &file) != QN_OK) tool_fail(t);
   return file;
@@ -181,15 +181,30 @@ static bool parse_dims(const tool *t, dim_table *dims) {
   return true;
 }
 
-static bool read_files(tool *t, const qn_graph *graph, verify_inputs *inputs, dim_table *dims) {
+// Every NAME=FILE is for an input that there is.
+static bool check_names(const tool *t, const qn_graph *graph) {
+  for (unsigned i = 0; i < t->options.input.count; i++) {
+    const char *item = t->options.input.items[i], *equals = strrchr(item, '=');
+    if (!equals) continue;
+    qn_value value = qn_graph_find_value(graph, item, (size_t)(equals - item));
+    if (value != QN_NONE && qn_node_get_op(graph, qn_value_get_node(graph, value)) == QN_OP_input) continue;
+    char message[192];
+    snprintf(message, sizeof message, "the model has no input '%.*s'", (int)(equals - item), item);
+    tool_error("--input", message, "quench dump prints the model's inputs in its first line");
+    return false;
+  }
+  return true;
+}
+
+static bool read_files(tool *t, const qn_graph *graph, tool_inputs *inputs, dim_table *dims) {
   uint32_t index = 0;
   for (qn_node node = qn_graph_get_first(graph); node != QN_NONE; node = qn_node_get_next(graph, node)) {
     if (qn_node_get_op(graph, node) != QN_OP_input) continue;
     qn_value value = qn_node_get_result(graph, node, 0);
     qn_type type = qn_value_get_type(graph, value);
     char path[4096];
-    if (verify_find_file(&t->options.input, "input", qn_value_get_name(graph, value), path, sizeof path)) {
-      inputs->files[index] = verify_read_npy(t, path, qn_type_get_info(graph, type).dtype);
+    if (tool_find_npy(&t->options.input, "input", qn_value_get_name(graph, value), path, sizeof path)) {
+      inputs->files[index] = tool_read_npy(t, path, qn_type_get_info(graph, type).dtype);
       if (!inputs->files[index]) return false;
       inputs->tensors[index] = *qn_npy_get_tensor(inputs->files[index]);
       learn_dims(dims, graph, type, &inputs->tensors[index]);
@@ -199,16 +214,17 @@ static bool read_files(tool *t, const qn_graph *graph, verify_inputs *inputs, di
   return true;
 }
 
-bool verify_inputs_make(tool *t, const qn_graph *graph, verify_inputs *out_inputs) {
+bool tool_inputs_make(tool *t, const qn_graph *graph, tool_inputs *out_inputs) {
   dim_table dims = { .count = 0 };
   uint32_t count = 0;
   for (qn_node node = qn_graph_get_first(graph); node != QN_NONE; node = qn_node_get_next(graph, node))
     count += qn_node_get_op(graph, node) == QN_OP_input;
-  *out_inputs = (verify_inputs){ .tensors = calloc(count + 1, sizeof(qn_tensor)),
-                                 .files = calloc(count + 1, sizeof(qn_npy *)),
-                                 .count = count };
-  if (!out_inputs->tensors || !out_inputs->files) return tool_error("verify", "out of memory", NULL), false;
-  if (!parse_dims(t, &dims) || !read_files(t, graph, out_inputs, &dims)) return false;
+  *out_inputs = (tool_inputs){ .tensors = calloc(count + 1, sizeof(qn_tensor)),
+                               .files = calloc(count + 1, sizeof(qn_npy *)),
+                               .count = count };
+  if (!out_inputs->tensors || !out_inputs->files)
+    return tool_error(t->command->name, "out of memory", NULL), false;
+  if (!parse_dims(t, &dims) || !check_names(t, graph) || !read_files(t, graph, out_inputs, &dims)) return false;
 
   uint64_t state = t->options.seed;
   uint32_t index = 0;
@@ -222,7 +238,7 @@ bool verify_inputs_make(tool *t, const qn_graph *graph, verify_inputs *out_input
   return true;
 }
 
-void verify_inputs_destroy(verify_inputs *inputs) {
+void tool_inputs_destroy(tool_inputs *inputs) {
   for (uint32_t i = 0; i < inputs->count; i++) {
     if (inputs->files && inputs->files[i])
       qn_npy_destroy(inputs->files[i]);
@@ -231,5 +247,5 @@ void verify_inputs_destroy(verify_inputs *inputs) {
   }
   free(inputs->tensors);
   free(inputs->files);
-  *inputs = (verify_inputs){ 0 };
+  *inputs = (tool_inputs){ 0 };
 }

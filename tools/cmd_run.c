@@ -1,0 +1,259 @@
+// quench run: a whole graph, attention on a device and the rest on the reference executor; outputs as .npy
+// files. What is printed goes to standard output; progress, on a terminal only, to standard error.
+#include "device.h"
+#include "inputs.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+typedef struct run_command {
+  tool *t;
+  tool_model model;
+  qn_pipeline *pipeline;
+  tool_device device;
+  tool_inputs inputs;
+  qn_runner *runner; // NULL: everything on the reference executor
+  qn_results *results;
+  bool progress; // standard error is a terminal
+  uint32_t nodes, done;
+} run_command;
+
+// --- progress --------------------------------------------------------------------------------------------
+
+// After each node: the one that is next, which is what takes the time now.
+static qn_status show_progress(void *user, qn_node node, uint32_t result_index, const qn_tensor *result) {
+  run_command *run = user;
+  const qn_graph *graph = run->model.graph;
+  (void)result;
+  if (result_index > 0) return QN_OK;
+  run->done++;
+  qn_node next = qn_node_get_next(graph, node);
+  if (next == QN_NONE) return QN_OK;
+  qn_str name = qn_value_get_name(graph, qn_node_get_result(graph, next, 0));
+  fprintf(stderr, "\r%u of %u: %s %.*s\033[K", run->done + 1, run->nodes,
+          qn_op_get_info(qn_node_get_op(graph, next))->name, (int)(name.length < 40 ? name.length : 40),
+          name.text);
+  return QN_OK;
+}
+
+// --- running ---------------------------------------------------------------------------------------------
+
+static bool execute(run_command *run) {
+  tool *t = run->t;
+  const qn_graph *graph = run->model.graph;
+  qn_reference_params params = { .inputs = run->inputs.tensors,
+                                 .input_count = run->inputs.count,
+                                 .on_result = run->progress ? show_progress : NULL,
+                                 .user = run };
+  qn_status status = QN_OK;
+  if (run->device.device) {
+    status = qn_runner_create(graph, run->device.compiler, run->device.device, &run->runner);
+    if (status == QN_OK) status = qn_runner_run(run->runner, &params, &run->results);
+  } else {
+    status = qn_reference_run(graph, &params, &run->results);
+  }
+  if (run->progress) fputs("\r\033[K", stderr);
+  if (status != QN_OK) tool_fail(t);
+  return status == QN_OK;
+}
+
+// --- files -----------------------------------------------------------------------------------------------
+
+// "a/b:c" becomes "a_b_c"; a name that an earlier output has already got a number.
+static void make_path(const run_command *run, uint32_t index, char *out_path, size_t size) {
+  char names[2][128];
+  unsigned same = 0;
+  for (uint32_t i = index + 1; i-- > 0;) {
+    qn_str name = qn_graph_get_output_name(run->model.graph, i);
+    char *to = names[i != index];
+    size_t length = name.length < 100 ? name.length : 100;
+    for (size_t k = 0; k < length; k++) {
+      char c = name.text[k];
+      bool safe = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+                  c == '_' || (c == '.' && k > 0);
+      to[k] = safe ? c : '_';
+    }
+    to[length] = '\0';
+    same += i != index && strcmp(names[0], names[1]) == 0;
+  }
+  int written = snprintf(out_path, size, "%s/%s", run->t->options.folder, names[0]);
+  if (written > 0 && (size_t)written < size)
+    snprintf(out_path + written, size - (size_t)written, same ? ".%u.npy" : ".npy", same + 1);
+}
+
+static bool make_folder(const char *path) {
+  struct stat about;
+  if (mkdir(path, 0777) == 0) return true;
+  int error = errno;
+  if (error == EEXIST && stat(path, &about) == 0) {
+    if (S_ISDIR(about.st_mode) && access(path, W_OK) == 0) return true;
+    error = S_ISDIR(about.st_mode) ? errno : ENOTDIR;
+  }
+  tool_error(path, strerror(error), "-o names a folder, whose parent exists");
+  return false;
+}
+
+static bool write_files(run_command *run) {
+  char path[4096];
+  if (!run->t->options.folder) return true;
+  for (uint32_t i = 0; i < qn_results_get_count(run->results); i++) {
+    make_path(run, i, path, sizeof path);
+    if (qn_npy_write_file(run->t->context, path, qn_results_get(run->results, i)) != QN_OK)
+      return tool_fail(run->t), false;
+  }
+  return true;
+}
+
+// --- what is said ----------------------------------------------------------------------------------------
+
+static void print_counters(const qn_counters *counters, bool json) {
+  const char *separator = "";
+  if (json) printf("{");
+#define X(name, doc)                                                                                           \
+  if (json)                                                                                                    \
+    printf("%s\"" #name "\": %" PRIu64, separator, counters->name);                                            \
+  else if (counters->name)                                                                                     \
+    printf("  %16" PRIu64 "  %s\n", counters->name, doc);                                                      \
+  separator = ", ";
+  QN_COUNTER_MAP(X)
+#undef X
+  if (json) printf("}");
+}
+
+static void add_counters(qn_counters *sum, const qn_counters *counters) {
+#define X(name, doc) sum->name += counters->name;
+  QN_COUNTER_MAP(X)
+#undef X
+}
+
+static void print_attention(const run_command *run, const qn_runner_attention *a) {
+  const qn_graph *graph = run->model.graph;
+  const tool_options *o = &run->t->options;
+  qn_str name = qn_value_get_name(graph, qn_node_get_result(graph, a->node, 0));
+  qn_str layer = qn_node_get_layer(graph, a->node);
+  const char *kernel = a->on_device ? qn_kernel_get_info(a->kernel)->name : "";
+  if (o->json) {
+    printf("{\"attention\": ");
+    tool_write_json(stdout, name.text, name.length);
+    printf(", \"layer\": ");
+    tool_write_json(stdout, layer.text, layer.length);
+    printf(", \"device\": ");
+    tool_write_json_text(stdout, a->on_device ? qn_device_get_name(run->device.device) : "reference");
+    printf(", \"kernel\": \"%s\", \"target\": \"%s\", \"code\": \"%s\", \"expected\": ", kernel,
+           a->on_device ? qn_target_name(run->t->target) : "", qn_why_name(a->reason.why));
+    tool_write_json_text(stdout, a->reason.expected);
+    printf(", \"found\": ");
+    tool_write_json_text(stdout, a->reason.found);
+    if (o->counters) printf(", \"counters\": "), print_counters(&a->counters, true);
+    printf("}\n");
+  } else if (a->on_device) {
+    printf("attention %.*s: %s\n", (int)name.length, name.text, kernel);
+    if (o->counters) print_counters(&a->counters, false);
+  } else {
+    printf("attention %.*s: the reference executor, since %s: expected %s, found %s\n", (int)name.length,
+           name.text, qn_why_sentence(a->reason.why), a->reason.expected, a->reason.found);
+  }
+}
+
+// The attentions of a graph that no device runs.
+static void print_reference(const run_command *run) {
+  const qn_graph *graph = run->model.graph;
+  qn_runner_attention a = { .reason = { .why = QN_WHY_none } };
+  for (a.node = qn_graph_get_first(graph); a.node != QN_NONE; a.node = qn_node_get_next(graph, a.node)) {
+    if (qn_node_get_op(graph, a.node) != QN_OP_attention) continue;
+    qn_str name = qn_value_get_name(graph, qn_node_get_result(graph, a.node, 0));
+    if (run->t->options.json)
+      print_attention(run, &a);
+    else
+      printf("attention %.*s: the reference executor\n", (int)name.length, name.text);
+  }
+}
+
+static void print_attentions(const run_command *run) {
+  const tool_options *o = &run->t->options;
+  qn_counters sum = { 0 };
+  uint32_t count = run->runner ? qn_runner_get_attention_count(run->runner) : 0, launched = 0;
+  if (!run->runner) print_reference(run);
+  for (uint32_t i = 0; i < count; i++) {
+    const qn_runner_attention *a = qn_runner_get_attention(run->runner, i);
+    print_attention(run, a);
+    add_counters(&sum, &a->counters);
+    launched += a->on_device;
+  }
+  if (o->counters && launched && o->json) {
+    printf("{\"total\": "), print_counters(&sum, true);
+    printf("}\n");
+  } else if (o->counters && launched) {
+    printf("%u attentions together\n", launched);
+    print_counters(&sum, false);
+  }
+  if (run->runner && !o->json)
+    printf("%u of %u attentions on %s, kernels for %s\n", launched, count,
+           qn_device_get_name(run->device.device), qn_target_name(run->t->target));
+}
+
+static void print_output(const run_command *run, uint32_t index) {
+  qn_str name = qn_graph_get_output_name(run->model.graph, index);
+  const qn_tensor *tensor = qn_results_get(run->results, index);
+  char path[4096] = "", type[160];
+  double value, least = INFINITY, greatest = -(double)INFINITY;
+  uint64_t bits;
+  for (uint64_t i = 0; qn_tensor_get_element(tensor, i, &value, &bits); i++) {
+    least = fmin(least, value);
+    greatest = fmax(greatest, value);
+  }
+  int length = snprintf(type, sizeof type, "%s[", qn_dtype_name(tensor->dtype));
+  for (int32_t d = 0; d < tensor->rank; d++)
+    length += snprintf(type + length, sizeof type - (size_t)length, "%s%lld", d ? "," : "",
+                       (long long)tensor->dims[d]);
+  snprintf(type + length, sizeof type - (size_t)length, "]");
+  if (run->t->options.folder) make_path(run, index, path, sizeof path);
+  if (run->t->options.json) {
+    printf("{\"output\": ");
+    tool_write_json(stdout, name.text, name.length);
+    printf(", \"type\": \"%s\", \"file\": ", type);
+    tool_write_json_text(stdout, path);
+    printf("}\n");
+  } else {
+    printf("output %.*s: %s", (int)name.length, name.text, type);
+    if (least <= greatest) printf(", %.6g to %.6g", least, greatest);
+    printf("%s%s\n", *path ? ", in " : "", path);
+  }
+}
+
+// --- the subcommand --------------------------------------------------------------------------------------
+
+// Files are written before anything is said, so that a failure is the one thing that is.
+static bool run_model(run_command *run) {
+  tool *t = run->t;
+  if (t->options.folder && !make_folder(t->options.folder)) return false;
+  if (!tool_device_open(t, &run->device) || !tool_run_pipeline(t, run->model.graph, NULL, &run->pipeline) ||
+      !tool_inputs_make(t, run->model.graph, &run->inputs))
+    return false;
+  run->progress = isatty(STDERR_FILENO);
+  run->nodes = qn_graph_count_nodes(run->model.graph);
+  if (!execute(run) || !write_files(run)) return false;
+  if (*run->device.absent)
+    fprintf(stderr, "no device, so the reference executor runs it all: %s\n", run->device.absent);
+  print_attentions(run);
+  for (uint32_t i = 0; i < qn_results_get_count(run->results); i++) print_output(run, i);
+  return true;
+}
+
+int tool_cmd_run(tool *t) {
+  run_command run = { .t = t };
+  if (!tool_model_read(t, t->options.operand, &run.model)) return TOOL_BAD;
+  bool good = run_model(&run);
+  qn_results_destroy(run.results);
+  qn_runner_destroy(run.runner);
+  tool_inputs_destroy(&run.inputs);
+  qn_pipeline_destroy(run.pipeline);
+  tool_device_close(&run.device);
+  tool_model_destroy(&run.model);
+  return good ? TOOL_DONE : TOOL_BAD;
+}
