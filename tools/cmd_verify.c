@@ -1,8 +1,10 @@
-// quench verify: two comparisons on the reference executor, told apart.
-//   recovered  each attention as read against its recovered form, on the same operands: the distance of both
-//   from f64.
-//              A decomposed softmax rounds after every operation; recovering must not move away from f64.
-//   fused      the recovered model against the fused one: the same bytes, of the codes and of the outputs.
+// quench verify: three kinds of comparison, told apart.
+//   recovered  each attention as read against its recovered form, on the reference executor and the same
+//   operands:
+//              the distance of both from f64. A decomposed softmax rounds after every operation; recovering
+//              must not move away from f64.
+//   fused      the recovered model against the fused one, on the reference executor: the same bytes.
+//   device     each kernel on a device: its values against f64, its codes against the CPU's quantizer.
 // With --expect also the outputs against files, within --bound.
 #include "verify.h"
 
@@ -20,26 +22,10 @@ typedef struct verification {
   qn_graph *recovered, *fused;
   qn_pipeline *pipelines[2];
   tool_inputs inputs;
+  tool_device device;
   verify_run before, after; // of `recovered` and of `fused`
-  uint32_t compared, failed;
+  verify_report report;
 } verification;
-
-static void print_verdict(verification *v, const char *kind, const char *what, qn_str name, bool good,
-                          const char *words, const char *json) {
-  v->compared++;
-  v->failed += !good;
-  if (v->t->options.json) {
-    printf("{\"comparison\": \"%s\", \"what\": \"%s\", \"name\": ", kind, what);
-    tool_write_json(stdout, name.text, name.length);
-    printf(", \"good\": %s%s}\n", good ? "true" : "false", json);
-  } else {
-    printf("  %-4s %s %.*s: %s\n", good ? "good" : "BAD", what, (int)name.length, name.text, words);
-  }
-}
-
-static void print_heading(const verification *v, const char *text) {
-  if (!v->t->options.json) printf("%s\n", text);
-}
 
 // --- the three graphs ------------------------------------------------------------------------------------
 
@@ -69,9 +55,13 @@ static bool make_graphs(verification *v) {
 // --- read against recovered ------------------------------------------------------------------------------
 
 static bool compare_attention(verification *v, const verify_run *run, qn_value original, qn_value copy) {
+  const qn_tensor *operands[QN_OP_OPERANDS_MAX];
+  qn_node node = qn_value_get_node(run->graph, copy);
   qn_results *exact;
   qn_difference before, after;
-  if (!verify_attention_f64(v->t, run, copy, &exact)) return false;
+  verify_get_operands(run, node, operands);
+  const verify_alone alone = { run->graph, node, operands, false, -1 };
+  if (!verify_run_alone(v->t, &alone, &exact)) return false;
   const qn_tensor *truth = qn_results_get(exact, 0);
   bool good = qn_tensor_compare(v->t->context, &run->values[original], truth, &before) == QN_OK &&
               qn_tensor_compare(v->t->context, &run->values[copy], truth, &after) == QN_OK;
@@ -83,7 +73,8 @@ static bool compare_attention(verification *v, const verify_run *run, qn_value o
     snprintf(json, sizeof json,
              ", \"rms_read\": %.9g, \"max_read\": %.9g, \"rms_recovered\": %.9g, \"max_recovered\": %.9g",
              before.rms, before.max_abs, after.rms, after.max_abs);
-    print_verdict(v, "recovered", "attention", qn_value_get_name(run->graph, original), nearer, words, json);
+    verify_print_verdict(&v->report, VERIFY_RECOVERED, "attention", qn_value_get_name(run->graph, original),
+                         nearer, words, json, NULL);
   } else {
     tool_fail(v->t);
   }
@@ -98,18 +89,22 @@ static bool compare_recovered(verification *v) {
   for (qn_node node = qn_graph_get_first(v->recovered); node != QN_NONE;
        node = qn_node_get_next(v->recovered, node))
     attentions += qn_node_get_op(v->recovered, node) == QN_OP_attention;
-  print_heading(v, "recovered: each attention as read and recovered, on the same operands");
+  verify_print_heading(&v->report, "recovered: each attention as read and recovered, on the same operands");
   bool good = verify_graft(v->t, graph, v->recovered, &originals, &copies, &count);
   bool *wanted = good ? calloc(qn_graph_get_value_limit(graph), sizeof *wanted) : NULL;
   verify_run run = { 0 };
-  for (uint32_t i = 0; wanted && i < count; i++) verify_want_attention(graph, originals[i], copies[i], wanted);
+  for (uint32_t i = 0; wanted && i < count; i++) {
+    wanted[originals[i]] = wanted[copies[i]] = true;
+    verify_want_operands(graph, qn_value_get_node(graph, copies[i]), wanted);
+  }
   good = wanted && verify_run_graph(v->t, graph, &v->inputs, wanted, &run);
   for (uint32_t i = 0; good && i < count; i++) good = compare_attention(v, &run, originals[i], copies[i]);
   if (good && count < attentions) {
     char words[96];
     snprintf(words, sizeof words, "%u of %u attentions have no value of their name in the model as read",
              attentions - count, attentions);
-    print_verdict(v, "recovered", "attention", (qn_str){ .text = "" }, false, words, "");
+    verify_print_verdict(&v->report, VERIFY_RECOVERED, "attention", (qn_str){ .text = "" }, false, words, "",
+                         NULL);
   }
   verify_run_destroy(&run);
   free(wanted);
@@ -119,22 +114,6 @@ static bool compare_recovered(verification *v) {
 }
 
 // --- recovered against fused -----------------------------------------------------------------------------
-
-static bool compare_bytes(verification *v, const char *what, qn_str name, const qn_tensor *a,
-                          const qn_tensor *b) {
-  qn_difference difference;
-  if (qn_tensor_compare(v->t->context, a, b, &difference) != QN_OK) return tool_fail(v->t), false;
-  char words[128], json[160];
-  snprintf(json, sizeof json, ", \"count\": %" PRIu64 ", \"different\": %" PRIu64 ", \"max\": %.9g",
-           difference.count, difference.different, difference.max_abs);
-  if (difference.different == 0)
-    snprintf(words, sizeof words, "%" PRIu64 " of %" PRIu64 " the same", difference.count, difference.count);
-  else
-    snprintf(words, sizeof words, "%" PRIu64 " of %" PRIu64 " differ, the first at %" PRIu64 ", by up to %.3g",
-             difference.different, difference.count, difference.first, difference.max_abs);
-  print_verdict(v, "fused", what, name, difference.different == 0 && a->dtype == b->dtype, words, json);
-  return true;
-}
 
 // The value of the recovered graph that a fused attention's result stands for; fusing keeps the name.
 static qn_value find_codes(const verification *v, qn_node node) {
@@ -147,10 +126,15 @@ static qn_value find_codes(const verification *v, qn_node node) {
 static bool compare_fused(verification *v) {
   bool *wanted[2] = { calloc(qn_graph_get_value_limit(v->recovered), sizeof(bool)),
                       calloc(qn_graph_get_value_limit(v->fused), sizeof(bool)) };
+  const char *numerics = v->t->options.numerics;
+  bool direct = numerics && strcmp(numerics, "direct") == 0;
   uint32_t fused = 0;
-  print_heading(v, "fused: the recovered model against the fused one, in bytes");
+  verify_print_heading(&v->report,
+                       direct ? "fused: the recovered model against the fused one, codes or their neighbours"
+                              : "fused: the recovered model against the fused one, in bytes");
   for (qn_node node = qn_graph_get_first(v->fused); wanted[0] && wanted[1] && node != QN_NONE;
        node = qn_node_get_next(v->fused, node)) {
+    if (qn_node_get_op(v->fused, node) == QN_OP_attention) verify_want_operands(v->fused, node, wanted[1]);
     qn_value codes = find_codes(v, node);
     if (codes == QN_NONE) continue;
     wanted[0][codes] = wanted[1][qn_node_get_result(v->fused, node, 0)] = true;
@@ -161,17 +145,42 @@ static bool compare_fused(verification *v) {
   for (qn_node node = qn_graph_get_first(v->fused); good && node != QN_NONE;
        node = qn_node_get_next(v->fused, node)) {
     qn_value codes = find_codes(v, node), result = qn_node_get_result(v->fused, node, 0);
-    if (codes != QN_NONE)
-      good = compare_bytes(v, "codes", qn_value_get_name(v->fused, result), &v->before.values[codes],
-                           &v->after.values[result]);
+    if (codes == QN_NONE) continue;
+    const qn_tensor *operands[QN_OP_OPERANDS_MAX], *found = &v->after.values[result];
+    verify_get_operands(&v->after, node, operands);
+    verify_axes axes = verify_axes_of_attention(v->fused, node, operands, found);
+    qn_str name = qn_value_get_name(v->fused, result);
+    if (direct)
+      verify_compare_neighbours(&v->report, VERIFY_FUSED, name, found, &v->before.values[codes], &axes);
+    else
+      good =
+          verify_compare_bytes(&v->report, VERIFY_FUSED, "codes", name, found, &v->before.values[codes], &axes);
   }
-  for (uint32_t i = 0; good && i < qn_graph_get_output_count(v->fused); i++)
-    good = compare_bytes(v, "output", qn_graph_get_output_name(v->fused, i),
-                         qn_results_get(v->before.results, i), qn_results_get(v->after.results, i));
+  // In direct numerics codes move, and what is computed from them moves on.
+  for (uint32_t i = 0; good && !direct && i < qn_graph_get_output_count(v->fused); i++) {
+    const qn_tensor *found = qn_results_get(v->after.results, i);
+    verify_axes axes = verify_axes_of_tensor(found);
+    good = verify_compare_bytes(&v->report, VERIFY_FUSED, "output", qn_graph_get_output_name(v->fused, i),
+                                found, qn_results_get(v->before.results, i), &axes);
+  }
   if (good && !fused && !v->t->options.json) printf("  nothing fused\n");
   free(wanted[0]);
   free(wanted[1]);
   return good;
+}
+
+// --- on a device ------------------------------------------------------------------------------------------
+
+static bool compare_on_device(verification *v) {
+  char heading[320];
+  const char *name = v->device.device ? qn_device_get_name(v->device.device) : "no device";
+  snprintf(heading, sizeof heading, "device: each kernel for %s on %s, on the same operands as above",
+           qn_target_name(v->t->target), name);
+  verify_print_heading(&v->report, v->device.device ? heading : "device: each kernel");
+  if (v->device.device) return verify_on_device(&v->report, &v->device, &v->after);
+  verify_print_skipped(&v->report, VERIFY_DEVICE, (qn_str){ .text = "" },
+                       *v->device.absent ? v->device.absent : "--device reference leaves it out");
+  return true;
 }
 
 // --- outputs against files -------------------------------------------------------------------------------
@@ -196,7 +205,7 @@ static bool compare_expected(verification *v) {
   char *end = NULL;
   double bound = o->bound ? strtod(o->bound, &end) : default_bound(v->fused);
   if (end && (*end || !(bound >= 0))) return tool_error("--bound", "no number", "such as 0.05"), false;
-  print_heading(v, "expected: the fused model's outputs against files");
+  verify_print_heading(&v->report, "expected: the fused model's outputs against files");
   uint32_t found = 0;
   bool good = true;
   for (uint32_t i = 0; good && i < qn_graph_get_output_count(v->fused); i++) {
@@ -213,7 +222,8 @@ static bool compare_expected(verification *v) {
                difference.max_abs, difference.max_rel, bound);
       snprintf(json, sizeof json, ", \"max\": %.9g, \"max_relative\": %.9g, \"bound\": %.9g",
                difference.max_abs, difference.max_rel, bound);
-      print_verdict(v, "expected", "output", name, difference.max_rel <= bound, words, json);
+      verify_print_verdict(&v->report, VERIFY_EXPECTED, "output", name, difference.max_rel <= bound, words,
+                           json, NULL);
     } else {
       tool_fail(v->t);
     }
@@ -229,14 +239,28 @@ static bool compare_expected(verification *v) {
 
 // --- the subcommand --------------------------------------------------------------------------------------
 
+// Files are none of the three kinds.
+static bool print_summary(const verification *v) {
+  const verify_report *report = &v->report;
+  uint32_t compared = 0, failed = 0, kinds = 0;
+  for (int kind = 0; kind < VERIFY_KINDS; kind++) {
+    compared += report->compared[kind];
+    failed += report->failed[kind];
+    kinds += kind != VERIFY_EXPECTED && report->compared[kind] > 0;
+  }
+  if (!v->t->options.json)
+    printf("%s: %u of %u comparisons good, %u of %d kinds\n", failed ? "NOT verified" : "verified",
+           compared - failed, compared, kinds, VERIFY_KINDS - 1);
+  return failed == 0;
+}
+
 int tool_cmd_verify(tool *t) {
-  verification v = { .t = t };
+  verification v = { .t = t, .report = { .t = t } };
   if (!tool_model_read(t, t->options.operand, &v.model)) return TOOL_BAD;
-  bool good = tool_inputs_make(t, v.model.graph, &v.inputs) && make_graphs(&v) && compare_recovered(&v) &&
-              compare_fused(&v) && compare_expected(&v);
-  if (good && !t->options.json)
-    printf("%s: %u of %u comparisons good\n", v.failed ? "NOT verified" : "verified", v.compared - v.failed,
-           v.compared);
+  bool good = tool_device_open(t, &v.device) && tool_inputs_make(t, v.model.graph, &v.inputs) &&
+              make_graphs(&v) && compare_recovered(&v) && compare_fused(&v) && compare_on_device(&v) &&
+              compare_expected(&v);
+  bool verified = good && print_summary(&v);
   verify_run_destroy(&v.before);
   verify_run_destroy(&v.after);
   qn_pipeline_destroy(v.pipelines[0]);
@@ -244,6 +268,7 @@ int tool_cmd_verify(tool *t) {
   qn_graph_destroy(v.recovered);
   qn_graph_destroy(v.fused);
   tool_inputs_destroy(&v.inputs);
+  tool_device_close(&v.device);
   tool_model_destroy(&v.model);
-  return !good ? TOOL_BAD : v.failed ? TOOL_NO : TOOL_DONE;
+  return !good ? TOOL_BAD : verified ? TOOL_DONE : TOOL_NO;
 }

@@ -109,60 +109,76 @@ bool verify_graft(tool *t, qn_graph *read, const qn_graph *recovered, qn_value *
   return good;
 }
 
-void verify_want_attention(const qn_graph *graph, qn_value original, qn_value copy, bool *wanted) {
-  qn_node node = qn_value_get_node(graph, copy);
-  wanted[original] = wanted[copy] = true;
+void verify_want_operands(const qn_graph *graph, qn_node node, bool *wanted) {
   for (uint32_t i = 0; i < qn_node_get_operand_count(graph, node); i++)
     wanted[qn_node_get_operand(graph, node, i)] = true;
   wanted[QN_NONE] = false;
 }
 
-// --- f64 -------------------------------------------------------------------------------------------------
+// --- running one -----------------------------------------------------------------------------------------
 
-// A graph of one attention, whose inputs have the types of the tensors.
-static bool build_alone(tool *t, const qn_graph *graph, qn_node node, const qn_tensor *tensors,
-                        qn_graph **out_graph) {
+// What an attention is without quantization: the same attributes but these.
+static bool is_of_output(const char *attr) {
+  return strcmp(attr, "output") == 0 || strcmp(attr, "numerics") == 0 || strcmp(attr, "scores_mode") == 0;
+}
+
+static void unfuse(attr_copy *attrs) {
+  uint32_t kept = 0;
+  for (uint32_t i = 0; i < attrs->count; i++)
+    if (!is_of_output(attrs->attrs[i].name)) attrs->attrs[kept++] = attrs->attrs[i];
+  attrs->count = kept;
+}
+
+// A graph of one attention, whose inputs have the types of the tensors; they are listed in `out_inputs`.
+static qn_status build_alone(tool *t, const verify_alone *alone, qn_graph **out_graph,
+                             qn_tensor out_inputs[QN_OP_OPERANDS_MAX], uint32_t *out_count) {
+  enum { OUTPUT_SCALE = 7, SCORES = 3 };
   qn_value operands[QN_OP_OPERANDS_MAX] = { QN_NONE }, results[QN_OP_RESULTS_MAX];
-  uint32_t count = qn_node_get_operand_count(graph, node);
-  qn_status status = qn_graph_create(t->context, "attention", out_graph);
-  for (uint32_t i = 0, k = 0; status == QN_OK && i < count; i++) {
-    if (qn_node_get_operand(graph, node, i) == QN_NONE) continue;
-    const qn_tensor *tensor = &tensors[k++];
-    qn_dim dims[QN_RANK_MAX];
-    for (int32_t d = 0; d < tensor->rank; d++) dims[d] = qn_dim_const(*out_graph, tensor->dims[d]);
-    status = qn_graph_add_input(*out_graph, NULL, qn_type_get(*out_graph, tensor->dtype, tensor->rank, dims),
-                                &operands[i]);
-  }
+  uint32_t count = qn_node_get_operand_count(alone->graph, alone->node);
+  bool scores = alone->scores_mode >= 0;
   attr_copy attrs;
-  copy_attrs(graph, node, &attrs);
+  *out_count = 0;
+  QN_TRY(qn_graph_create(t->context, "attention", out_graph));
+  for (uint32_t i = 0; i < count; i++) {
+    const qn_tensor *tensor = alone->operands[i];
+    qn_dim dims[QN_RANK_MAX];
+    if (!tensor || (alone->unfused && i == OUTPUT_SCALE)) continue;
+    for (int32_t d = 0; d < tensor->rank; d++) dims[d] = qn_dim_const(*out_graph, tensor->dims[d]);
+    QN_TRY(qn_graph_add_input(*out_graph, NULL, qn_type_get(*out_graph, tensor->dtype, tensor->rank, dims),
+                              &operands[i]));
+    out_inputs[(*out_count)++] = *tensor;
+  }
+  copy_attrs(alone->graph, alone->node, &attrs);
+  if (alone->unfused) unfuse(&attrs);
+  if (scores) attrs.attrs[attrs.count++] = (qn_attr){ .name = "scores_mode", .i = alone->scores_mode };
+  QN_TRY(qn_graph_add(*out_graph,
+                      qn_node_params(.op = QN_OP_attention, .operands = operands, .operand_count = count,
+                                     .attrs = attrs.attrs, .attr_count = attrs.count,
+                                     .result_count = scores ? SCORES + 1 : 1),
+                      results));
+  QN_TRY(qn_graph_add_output(*out_graph, results[0], "out"));
+  return scores ? qn_graph_add_output(*out_graph, results[SCORES], "scores") : QN_OK;
+}
+
+bool verify_run_alone(tool *t, const verify_alone *alone, qn_results **out_results) {
+  qn_tensor inputs[QN_OP_OPERANDS_MAX];
+  qn_graph *graph = NULL;
+  uint32_t count;
+  *out_results = NULL;
+  qn_status status = build_alone(t, alone, &graph, inputs, &count);
   if (status == QN_OK)
-    status = qn_graph_add(*out_graph,
-                          qn_node_params(.op = QN_OP_attention, .operands = operands, .operand_count = count,
-                                         .attrs = attrs.attrs, .attr_count = attrs.count, .result_count = 1),
-                          results);
-  if (status == QN_OK) status = qn_graph_add_output(*out_graph, results[0], "out");
+    status = qn_reference_run(
+        graph, qn_reference_params(.inputs = inputs, .input_count = count, .mode = QN_REFERENCE_F64),
+        out_results);
   if (status != QN_OK) tool_fail(t);
+  qn_graph_destroy(graph);
   return status == QN_OK;
 }
 
-bool verify_attention_f64(tool *t, const verify_run *run, qn_value copy, qn_results **out_results) {
-  qn_node node = qn_value_get_node(run->graph, copy);
-  qn_tensor tensors[QN_OP_OPERANDS_MAX];
-  uint32_t count = 0;
-  for (uint32_t i = 0; i < qn_node_get_operand_count(run->graph, node); i++) {
-    qn_value operand = qn_node_get_operand(run->graph, node, i);
-    if (operand != QN_NONE) tensors[count++] = run->values[operand];
+void verify_get_operands(const verify_run *run, qn_node node,
+                         const qn_tensor *out_operands[QN_OP_OPERANDS_MAX]) {
+  for (uint32_t i = 0; i < QN_OP_OPERANDS_MAX; i++) {
+    qn_value value = qn_node_get_operand(run->graph, node, i); // none beyond the count
+    out_operands[i] = value == QN_NONE ? NULL : &run->values[value];
   }
-  qn_graph *alone = NULL;
-  *out_results = NULL;
-  bool good = build_alone(t, run->graph, node, tensors, &alone);
-  if (good) {
-    qn_status status = qn_reference_run(
-        alone, qn_reference_params(.inputs = tensors, .input_count = count, .mode = QN_REFERENCE_F64),
-        out_results);
-    good = status == QN_OK;
-    if (!good) tool_fail(t);
-  }
-  qn_graph_destroy(alone);
-  return good;
 }
