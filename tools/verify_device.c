@@ -167,7 +167,8 @@ static void compare_interval(device_run *d, const subject *s, const qn_tensor *c
   for (; qn_tensor_get_element(codes, count, &code, &bits); count++) {
     qn_tensor_get_element(low, count, &least, &bits);
     qn_tensor_get_element(high, count, &most, &bits);
-    if (!(code >= least && code <= most)) verify_difference_add(&outside, count);
+    // A negative scale turns the ends around.
+    if (!(code >= fmin(least, most) && code <= fmax(least, most))) verify_difference_add(&outside, count);
   }
   char words[160], json[96];
   snprintf(words, sizeof words, "%" PRIu64 " of %" PRIu64 " are codes of numbers within the bound",
