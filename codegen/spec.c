@@ -235,8 +235,8 @@ static bool read_node(const qn_graph *graph, qn_node node, qn_target target, qn_
   };
   *reason = (qn_reason){ .why = QN_WHY_none };
   if (!read_dtypes(graph, node, spec, reason) || !read_shapes(graph, node, spec, reason) ||
-      !read_mask(graph, node, spec, reason) || !read_vectors(graph, node, spec, reason) ||
-      !read_cache(graph, node, reason) || !read_output(graph, node, spec, reason))
+      !read_cache(graph, node, reason) || !read_mask(graph, node, spec, reason) ||
+      !read_vectors(graph, node, spec, reason) || !read_output(graph, node, spec, reason))
     return false;
   spec->pack_heads = packing_pays(graph, node, spec);
   return true;

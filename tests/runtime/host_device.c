@@ -138,8 +138,9 @@ static qn_status host_launch(const qn_loaded_kernel *loaded, const qn_grid *grid
   device->launches++;
   device->counters.blocks += grid->blocks[0];
   const char *sequences = (const char *)(uintptr_t)p->cu_seqlens_q;
-  int64_t q_tiles = (p->q_len + spec->tile_q - 1) / spec->tile_q,
-          batch = grid->blocks[0] / q_tiles / spec->heads;
+  uint32_t pack = qn_kernel_get_pack(spec);
+  int64_t q_tiles = (p->q_len * pack + spec->tile_q - 1) / spec->tile_q;
+  int64_t batch = grid->blocks[0] / q_tiles * pack / spec->heads;
   for (int64_t b = 0; b < batch; b++) {
     row r = { spec,     p,        b, 0, 0, b * p->q_batch, b * p->k_batch, b * p->v_batch, b * p->out_batch,
               p->q_len, p->kv_len };
