@@ -1,19 +1,22 @@
 """Run ONNX's own test cases of Attention through `quench run` and hold them to their expected outputs.
 
-usage: attention_cases.py QUENCH [--device emulator|reference] [--page FILE] [--bless] [--only NAME ...]
+usage: attention_cases.py QUENCH [--device emulator|cuda|reference] [--page FILE] [--bless] [--quiet] [--only NAME ...]
 
 The cases come with the onnx package and are generated here and now; nothing of them is stored. Each runs on the
 reference executor and, unless --device reference is given, on the device. A case passes if its outputs are within
 its tolerance; where the attention has no kernel, the reason must be given in words. Prints one line a case, then
-the totals; exits 1 if anything failed. --page holds a page of the documentation to what was found; --bless writes it.
+the totals; exits 1 if anything failed. --quiet leaves out those that passed. --page holds a page of the documentation
+to what was found; --bless writes it.
 """
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -122,35 +125,45 @@ def check_page(path: Path, text: str, bless: bool) -> int:
     return 1
 
 
+def try_case(quench: str, device: str, case) -> Outcome | Failure:
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            outcome = run(quench, "reference", case, Path(folder))
+            return outcome if device == "reference" else run(quench, device, case, Path(folder))
+        except Failure as failure:
+            return failure
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("quench")
     parser.add_argument("--device", default="emulator", choices=["emulator", "cuda", "reference"])
     parser.add_argument("--page", type=Path)
     parser.add_argument("--bless", action="store_true")
+    parser.add_argument("--quiet", action="store_true")
     parser.add_argument("--only", nargs="*")
     options = parser.parse_args()
-    outcomes, failed, refused = [], 0, 0
-    for case in collect():
-        if options.only and case.name not in options.only:
-            continue
-        with tempfile.TemporaryDirectory() as folder:
-            try:
-                outcome = run(options.quench, "reference", case, Path(folder))
-                if options.device != "reference":
-                    outcome = run(options.quench, options.device, case, Path(folder))
-            except Failure as failure:
-                print(f"FAIL {case.name}: {failure}")
+    cases = [c for c in collect() if not options.only or c.name in options.only]
+    outcomes, failed = [], 0
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        found = pool.map(lambda case: try_case(options.quench, options.device, case), cases)
+        for case, outcome in zip(cases, found, strict=True):
+            if isinstance(outcome, Failure):
+                print(f"FAIL {case.name}: {outcome}")
                 failed += 1
                 continue
-        outcomes.append(outcome)
-        where = "no attention" if outcome.attentions == 0 else outcome.reason or options.device
-        refused += bool(outcome.reason)
-        print(f"ok   {case.name}: {where}")
+            outcomes.append(outcome)
+            where = "no attention" if outcome.attentions == 0 else outcome.reason or options.device
+            if not options.quiet:
+                print(f"ok   {case.name}: {where}")
+    with_attention = [o for o in outcomes if o.attentions > 0]
+    on_device = sum(not o.reason for o in with_attention) if options.device != "reference" else 0
     if options.page and not options.only and options.device != "reference":
         failed += check_page(options.page, write_page(outcomes), options.bless)
-    on_device = sum(o.attentions > 0 and not o.reason for o in outcomes) if options.device != "reference" else 0
-    print(f"{on_device} on the device, {refused} refused, {len(outcomes) - on_device - refused} without attention")
+    print(
+        f"{on_device} on the device, {len(with_attention) - on_device} refused, "
+        f"{len(outcomes) - len(with_attention)} without attention, {failed} failed"
+    )
     print(f"{len(outcomes)} passed, {failed} failed")
     return 1 if failed else 0
 

@@ -79,7 +79,7 @@ expect "unknown rule" 2 "no such rule" rules nonsense
 expect "a rule's name is needed" 2 "needs the name" rules --emit text
 expect "two formats at once" 2 "exclude each other" explain --json --yaml two.qn
 expect "a model and a spec" 2 "one MODEL or one --spec" compile --spec head_dim=64 two.qn
-for command in dump fuse explain compile verify rules ops passes; do expect "$command --help" 0 "--help" $command --help; done
+for command in dump fuse explain compile run verify rules ops passes; do expect "$command --help" 0 "--help" $command --help; done
 
 # --- bad input -------------------------------------------------------------------------------------------------
 refuse "a missing file" "No such file" dump "$dir/none.onnx"
@@ -104,7 +104,7 @@ refuse "a dim that overflows" "overflow.qn:1:" dump "$dir/overflow.qn"
 refuse "an expression of depth 10,000" "deep.qn:1:" dump "$dir/deep.qn"
 cp "$models/llama-attention-int8-external/model.onnx" "$dir/external.onnx"
 refuse "missing external data" "external.onnx" dump "$dir/external.onnx"
-for command in fuse explain compile verify; do expect "$command of a broken file" 2 "cut.onnx" $command "$dir/cut.onnx"; done
+for command in fuse explain compile run verify; do expect "$command of a broken file" 2 "cut.onnx" $command "$dir/cut.onnx"; done
 
 # --- files -----------------------------------------------------------------------------------------------------
 expect "an output folder that is not there" 2 "cannot write" dump two.qn -o "$dir/none/out.qn"
@@ -144,6 +144,9 @@ report "explain --json has the fields that are promised" \
   done)"
 report "explain has a line for each attention and each quantize" "$([ "$("$quench" explain --json missed.qn | wc -l)" = 6 ] || echo others)"
 expect "verify" 0 "verified" verify two.qn --seed 3 --dim B=1 --dim T=5
+expect "verify without a device says so" 0 "2 of 3 kinds" verify two.qn --device reference --dim B=1 --dim T=5
+expect "verify in direct numerics" 0 "next to it" verify two.qn --device reference --numerics direct --dim B=1 --dim T=5
+QUENCH_NVRTC=/dev/null expect "verify without NVRTC" 0 "skipped: " verify two.qn --dim B=1 --dim T=5
 expect "--dim that is none" 2 "no size of a dim" verify two.qn --dim B
 expect "--why names the rule" 2 "no such rule" explain two.qn --why nonsense
 for form in text llvm dot json; do
@@ -158,6 +161,36 @@ for rule in $("$quench" rules | cut -d' ' -f1); do
   "$quench" rules --emit text "$rule" > "$dir/out" 2> "$dir/err" || report "rules --emit text $rule" "$(cat "$dir/err")"
 done
 report "every rule has its two sides as graphs" "$(grep -q '^graph' "$dir/out" || echo none)"
+
+# --- running ---------------------------------------------------------------------------------------------------
+run="run --device reference"
+printf 'graph (x: f32[4]) {\n  y: f32[4] = neg(x)\n  z: f32[4] = neg(y)\n  return y as "a/b", z as "a_b", y as ".c"\n}\n' > "$dir/names.qn"
+expect "run a model without attention" 0 "output a_b: f32[4]" $run "$dir/names.qn" -o "$dir/outputs"
+report "names of outputs that are safe for files" "$(ls -A "$dir/outputs" | tr '\n' ' ' | grep -vxF '_c.npy a_b.2.npy a_b.npy ')"
+"$quench" $run two.qn --dim B=1 --dim T=5 -o "$dir/first" > /dev/null
+"$quench" $run two.qn --dim B=1 --dim T=5 --seed 0 -o "$dir/again" > /dev/null
+"$quench" $run two.qn --dim B=1 --dim T=5 --seed 1 -o "$dir/other" > /dev/null
+report "the same seed gives the same bytes" "$(cmp "$dir/first/first.npy" "$dir/again/first.npy" 2>&1)"
+report "another seed gives others" "$(cmp -s "$dir/first/first.npy" "$dir/other/first.npy" && echo same)"
+"$quench" $run two.qn --dim B=1 --dim T=5 --passes fold -o "$dir/unfused" > /dev/null
+report "fused or not, the bytes are the same" "$(cmp "$dir/first/second.npy" "$dir/unfused/second.npy" 2>&1)"
+QUENCH_NVRTC=/dev/null expect "run without NVRTC says so" 0 "no device, so the reference executor" run two.qn --dim B=1 --dim T=5
+QUENCH_NVRTC=/dev/null expect "an emulator without NVRTC" 2 "NVRTC" run --device emulator two.qn
+expect "run on an unknown device" 2 "it takes cuda|emulator|reference" run --device tpu two.qn
+expect "an input that the model has not" 2 "the model has no input 'x'" $run two.qn --input x=y.npy
+expect "an input whose file is missing" 2 "No such file" $run two.qn --input "q=$dir/none.npy"
+expect "an input of another rank" 2 "rank 4, found 3" $run two.qn --input "q=$dir/first/first.npy"
+expect "an input of another type" 2 "cannot be bf16" $run two.qn --input "q=$dir/outputs/a_b.npy"
+printf 'graph (x: f32[5]) {\n  y: f32[5] = neg(x)\n  return y as "size"\n}\n' > "$dir/size.qn"
+"$quench" $run "$dir/size.qn" -o "$dir" > /dev/null
+expect "an input of another size" 2 "is declared as 4 here, found" $run "$dir/names.qn" --input "x=$dir/size.npy"
+head -c 100 "$dir/outputs/a_b.npy" > "$dir/cut.npy"
+expect "an input that is cut off" 2 "cut.npy" $run "$dir/names.qn" --input "x=$dir/cut.npy"
+expect "a folder whose parent is missing" 2 "No such file or directory" $run two.qn -o "$dir/none/outputs"
+expect "a file in the place of the folder" 2 "Not a directory" $run two.qn -o "$dir/names.qn"
+expect "a model that is not there" 2 "No such file" run "$dir/none.onnx"
+printf 'graph (x: f32[4]) {\n  y = extern(x)[name="ai::Op"]\n  return y\n}\n' > "$dir/extern.qn"
+expect "an operation that nobody knows" 2 "ai::Op" $run "$dir/extern.qn"
 
 # --- kernels ---------------------------------------------------------------------------------------------------
 expect "a spec of an unknown key" 2 "unknown key 'head_dm'" compile --spec head_dm=64
@@ -180,20 +213,32 @@ if "$quench" compile --spec head_dim=64 > /dev/null 2>&1; then
   XDG_CACHE_HOME="$dir/file" expect "the user's cache folder cannot be used" 0 "1 kernel compiled" compile two.qn
   expect "kernels into a folder" 0 "7 kernels compiled" compile two.qn --target all --emit ptx -o "$dir/kernels/"
   report "one file a target" "$([ "$(ls "$dir/kernels" | wc -l)" = 7 ] || ls "$dir/kernels")"
+  run="run --device emulator --dim B=1 --dim T=5"
+  expect "run on the emulator" 0 "2 of 2 attentions on emulator" $run two.qn -o "$dir/emulated"
+  expect "for another chip" 0 "kernels for sm_80" $run --target sm_80 two.qn
+  expect "what it executed" 0 "warp instructions" $run --stats two.qn
+  report "counters do not change" "$("$quench" $run --stats two.qn > "$dir/a"; "$quench" $run --stats two.qn | diff "$dir/a" -)"
+  expect "counters as JSON" 0 '"multiply_adds": ' $run --stats --json two.qn
+  expect "what has no kernel, and why" 0 "the reference executor, since" $run missed.qn
+  QUENCH_LIBCUDA=/nowhere expect "no CUDA" 2 "/nowhere" run --device cuda two.qn
+  expect "verify on the emulator" 0 "3 of 3 kinds" verify --device emulator two.qn --dim B=1 --dim T=5
+  expect "and in direct numerics" 0 "are codes of numbers within the bound" verify --device emulator two.qn --numerics direct --dim B=1 --dim T=5
 else
   skip "compiling" "no NVRTC"
 fi
 
 # --- whole outputs ---------------------------------------------------------------------------------------------
 golden help help
-for command in dump fuse explain compile verify rules ops passes; do golden "help-$command" $command --help; done
+for command in dump fuse explain compile run verify rules ops passes; do golden "help-$command" $command --help; done
 golden dump-json dump --emit json two.qn
 golden dump-fused dump --passes all two.qn
 golden ops-attention ops attention
 golden explain explain missed.qn
 golden explain-json explain --json missed.qn
 golden explain-yaml explain --yaml missed.qn
-golden verify verify two.qn --dim B=1 --dim T=5
-golden verify-json verify --json two.qn --dim B=1 --dim T=5
+golden verify verify two.qn --device reference --dim B=1 --dim T=5
+golden verify-json verify --json two.qn --device reference --dim B=1 --dim T=5
+golden run run two.qn --device reference --dim B=1 --dim T=5
+golden run-json run --json two.qn --device reference --dim B=1 --dim T=5
 
 echo "1..$number"

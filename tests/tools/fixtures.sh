@@ -1,12 +1,15 @@
 #!/bin/sh
 # Every model of tests/models through the program: an FP8 one fuses every attention, an INT8 one says precisely why it
-# does not; one remark an attention and a quantize; the rewrite verified, the outputs those of onnxruntime.
+# does not; one remark an attention and a quantize; the rewrite verified, its kernels on a device, the outputs those of onnxruntime.
 # Arguments: source folder, quench.
 set -u
 quench=$(realpath "$2")
 cd "$1/tests/models" && [ -x "$quench" ] || exit 2
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
+# Where NVRTC is, kernels are verified on a device too.
+kinds="2 of 3 kinds"
+"$quench" compile --spec head_dim=64 > /dev/null 2>&1 && kinds="3 of 3 kinds"
 number=0
 
 report() { # NAME PROBLEM
@@ -34,6 +37,7 @@ for model in */model.onnx; do
   esac
   "$quench" verify "$model" --input "$name" --expect "$name" > "$dir/verdict" 2> "$dir/err" ||
     echo "exit code $?" >> "$dir/err"
-  report "$name: verified" "$(grep BAD "$dir/verdict"; cat "$dir/err")"
+  grep -q "$kinds" "$dir/verdict" || echo "not $kinds" >> "$dir/err"
+  report "$name: verified, $kinds" "$(grep -A 4 BAD "$dir/verdict"; cat "$dir/err")"
 done
 echo "1..$number"
