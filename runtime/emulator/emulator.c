@@ -178,6 +178,7 @@ static const qn_device_ops emulator_ops = {
   .unload = locked_unload,
   .launch = emulator_launch,
   .get_counters = emulator_get_counters,
+  .ptx_only = true,
 };
 
 static uint32_t count_processors(void) {
