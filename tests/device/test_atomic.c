@@ -180,6 +180,20 @@ Test(atom, blocks_meet) {
   check_order("add of blocks", add, 64, &in, &out, THREADS * BLOCKS);
 }
 
+// None is lost of many from blocks that run at the same time.
+Test(atom, blocks_lose_nothing) {
+  enum { MANY = 64, TURNS = 32 };
+  uint32_t nothing = 0, out;
+  device_run(device_kernel(.body = ".reg .b32 %i, %one; .reg .pred %p;\n"
+                                   "mov.b32 %i, 0;\nmov.b32 %one, 1;\n"
+                                   "AGAIN:\n"
+                                   "red.global.add.u32 [%out], %one;\n"
+                                   "add.u32 %i, %i, 1;\nsetp.lt.u32 %p, %i, 32;\n@%p bra AGAIN;",
+                           .threads = THREADS, .blocks = MANY),
+             &nothing, sizeof nothing, &out, sizeof out);
+  cr_assert_eq(out, 0xEEEEEEEEu + MANY * THREADS * TURNS, "%x", out);
+}
+
 // One thread finds what it compares with; all others find what that one left.
 static void check_cas(const char *type) {
   char body[1024];
