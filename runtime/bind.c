@@ -28,6 +28,7 @@ typedef struct bind {
   uint32_t operand_count;
   qn_binding *binding;
   qn_reason *reason;
+  char name[32]; // of the operand that is spoken of
 } bind;
 
 // --- operands --------------------------------------------------------------------------------------------
@@ -49,11 +50,14 @@ static qn_dtype wanted_dtype(const qn_kernel_spec *spec, uint32_t index) {
   }
 }
 
-static const char *operand_name(uint32_t index) {
-  return qn_op_get_info(QN_OP_attention)->operands[index];
+// Without the mark of the row.
+static const char *operand_name(bind *b, uint32_t index) {
+  const char *name = qn_op_get_info(QN_OP_attention)->operands[index];
+  snprintf(b->name, sizeof b->name, "%.*s", (int)strcspn(name, "?*"), name);
+  return b->name;
 }
 
-static const qn_tensor *operand(const bind *b, uint32_t index) {
+static const qn_tensor *operand(bind *b, uint32_t index) {
   return index < b->operand_count ? b->operands[index] : NULL;
 }
 
@@ -83,10 +87,10 @@ static bool collect(bind *b) {
     if (wanted == QN_ANY) continue;
     if (!tensor)
       return qn_refuse(b->reason, QN_WHY_operand_count, "every operand that the kernel reads", "no %s",
-                       operand_name(slots[i].index));
+                       operand_name(b, slots[i].index));
     if (tensor->dtype != wanted)
       return qn_refuse(b->reason, QN_WHY_dtype, "the element types that the kernel reads", "%s in %s, not %s",
-                       operand_name(slots[i].index), qn_dtype_name(tensor->dtype), qn_dtype_name(wanted));
+                       operand_name(b, slots[i].index), qn_dtype_name(tensor->dtype), qn_dtype_name(wanted));
     b->binding->operands[b->binding->operand_count++] = slots[i];
   }
   return true;
@@ -105,18 +109,17 @@ static bool is_by_tokens(qn_layout layout) {
   return layout == QN_LAYOUT_TM || layout == QN_LAYOUT_THD;
 }
 
-static bool refuse_shape(const bind *b, uint32_t index, const qn_tensor *x) {
+static bool refuse_shape(bind *b, uint32_t index, const qn_tensor *x) {
   char dims[64] = "";
   for (int32_t d = 0; d < x->rank; d++) {
     size_t length = strlen(dims);
     snprintf(dims + length, sizeof dims - length, "%s%lld", d ? "," : "", (long long)x->dims[d]);
   }
   return qn_refuse(b->reason, QN_WHY_layout, "the shapes that the kernel was made for", "%s as [%s]",
-                   operand_name(index), dims);
+                   operand_name(b, index), dims);
 }
 
-static bool read_side(const bind *b, uint32_t index, qn_layout layout, uint32_t heads, uint32_t head_dim,
-                      side *out) {
+static bool read_side(bind *b, uint32_t index, qn_layout layout, uint32_t heads, uint32_t head_dim, side *out) {
   static const struct {
     int32_t rank, length, heads; // axes; the last one is head_dim, or both where `heads` is -1
   } forms[] = { [QN_LAYOUT_BHSD] = { 4, 2, 1 },
@@ -138,7 +141,7 @@ static bool read_side(const bind *b, uint32_t index, qn_layout layout, uint32_t 
 }
 
 // Sequences that lie end to end, from the first token to the last. `length` becomes that of the longest.
-static bool read_sequences(const bind *b, uint32_t index, side *x) {
+static bool read_sequences(bind *b, uint32_t index, side *x) {
   const qn_tensor *starts = operand(b, index);
   int64_t count = count_of(starts), longest = 0;
   double last = 0, at = 0;
@@ -146,13 +149,13 @@ static bool read_sequences(const bind *b, uint32_t index, side *x) {
     bool read = qn_element_read(starts->dtype, starts->data, (uint64_t)i, &at);
     if (!read || (i == 0 ? at != 0 : at < last) || at > (double)x->length)
       return qn_refuse(b->reason, QN_WHY_layout, "cumulative lengths from 0 up to the number of tokens",
-                       "%s[%lld] is %.0f after %.0f, of %lld tokens", operand_name(index), (long long)i, at,
+                       "%s[%lld] is %.0f after %.0f, of %lld tokens", operand_name(b, index), (long long)i, at,
                        last, (long long)x->length);
     longest = QN_MAX(longest, (int64_t)(at - last));
   }
   if (count == 0 || last != (double)x->length)
     return qn_refuse(b->reason, QN_WHY_layout, "cumulative lengths from 0 up to the number of tokens",
-                     "%s ends at %.0f of %lld tokens", operand_name(index), last, (long long)x->length);
+                     "%s ends at %.0f of %lld tokens", operand_name(b, index), last, (long long)x->length);
   x->batch = count - 1;
   x->length = longest;
   return true;
@@ -173,7 +176,7 @@ static bool bind_products(bind *b, const qn_graph *graph, qn_node node) {
   for (int i = 0; i < 3; i++)
     if (is_by_tokens(sides[i].layout) != spec->varlen)
       return qn_refuse(b->reason, QN_WHY_layout, "cumulative lengths exactly where tokens lie in one axis",
-                       "another layout of %s", operand_name((uint32_t)i));
+                       "another layout of %s", operand_name(b, (uint32_t)i));
   int64_t tokens = spec->varlen ? sides[0].length : sides[0].batch * sides[0].length;
   if (spec->varlen &&
       (!read_sequences(b, IN_CU_SEQLENS_Q, &sides[0]) || !read_sequences(b, IN_CU_SEQLENS_KV, &sides[1]) ||
@@ -227,7 +230,7 @@ static bool bind_mask(bind *b) {
   return true;
 }
 
-static bool bind_vectors(const bind *b) {
+static bool bind_vectors(bind *b) {
   const struct {
     uint32_t index;
     int64_t count;
@@ -254,7 +257,7 @@ static bool bind_vectors(const bind *b) {
 bool qn_bind_attention(const qn_kernel_spec *spec, const qn_graph *graph, qn_node attention,
                        const qn_tensor *const *operands, uint32_t operand_count, qn_binding *out_binding,
                        qn_reason *out_reason) {
-  bind b = { spec, operands, operand_count, out_binding, out_reason };
+  bind b = { spec, operands, operand_count, out_binding, out_reason, "" };
   *out_binding = (qn_binding){ .operand_count = 0 };
   *out_reason = (qn_reason){ .why = QN_WHY_none };
   return collect(&b) && bind_products(&b, graph, attention) && bind_mask(&b) && bind_vectors(&b);
