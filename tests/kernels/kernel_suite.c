@@ -3,7 +3,7 @@
 //
 //   kernel_suite --device cuda|emulator|reference [--tap] [--json FILE] [--shard I/N] [--case N] [--threads N]
 //                [--cache-dir DIR] [--full [--seconds N] [--seed N]]
-//   kernel_suite --list | --compile TARGET
+//   kernel_suite --list
 //
 // Exit status: 0 all cases hold, 1 one does not, 2 bad usage, 77 there is no device or no NVRTC (with --tap: 0,
 // and the plan says so). With --device reference the reference executor stands in for a device: errors are
@@ -35,7 +35,6 @@ typedef struct suite {
 typedef struct options {
   kernel_device device;
   bool device_given, tap, list, full;
-  qn_target compile; // QN_TARGET_COUNT: run
   uint32_t shard, shards, threads, seconds;
   long only;
   uint64_t seed;
@@ -241,42 +240,6 @@ static int run_full(suite *s, const options *o) {
   return finish(s);
 }
 
-// --- machine code ------------------------------------------------------------------------------------------
-
-static bool compiles(suite *s, uint32_t index, const kernel_data *data, bool fused) {
-  qn_kernel *kernel;
-  qn_status status = kernel_runner_compile(&s->runner, data, fused, QN_CUBIN, &kernel);
-  if (status != QN_OK) {
-    const qn_error *error = qn_context_get_error(s->context);
-    printf("%3u FAIL %s: %s: %s\n", index, qn_status_name(status), error->place, error->message);
-    return false;
-  }
-  const qn_kernel_info *info = qn_kernel_get_info(kernel);
-  bool lean = info->spill_bytes == 0 && info->local_bytes == 0;
-  printf("%3u %s %u registers, %u bytes spilled, %u of local memory, %.0f ms  %s\n", index,
-         lean ? "ok  " : "FAIL", info->registers, info->spill_bytes, info->local_bytes, info->compile_ms,
-         info->name);
-  fflush(stdout);
-  qn_kernel_destroy(kernel);
-  return lean;
-}
-
-// Every kernel of the covering set as machine code for one target: no spills, no local memory.
-static int compile_all(suite *s, const options *o) {
-  static kernel_case cases[KERNEL_CASES_MAX];
-  cover_totals totals;
-  uint32_t count = kernel_cases_cover(o->compile, cases, &totals);
-  for (uint32_t i = 0; i < count; i++) {
-    kernel_data data;
-    if (!is_chosen(o, i)) continue;
-    if (kernel_data_create(s->context, &cases[i], 1, &data) != QN_OK) return 1;
-    s->ran++;
-    s->failed += !(compiles(s, i, &data, false) & compiles(s, i, &data, true));
-    kernel_data_free(&data);
-  }
-  return finish(s);
-}
-
 // --- the program -------------------------------------------------------------------------------------------
 
 static int skip(const suite *s) {
@@ -310,7 +273,6 @@ static int run(suite *s, const options *o) {
     printf("Bail out! %s\n", qn_context_get_error(s->context)->message);
     return 1;
   }
-  if (o->compile < QN_TARGET_COUNT) return compile_all(s, o);
   int code = say_device(s);
   if (code != 0) return code;
   return o->full ? run_full(s, o) : run_cover(s, o);
@@ -352,11 +314,6 @@ static bool read_option(const char *name, const char *value, options *o) {
   if (strcmp(name, "--shard") == 0) return read_shard(value, o);
   if (strcmp(name, "--threads") == 0) return read_number(value, 1024, &o->threads);
   if (strcmp(name, "--seconds") == 0) return read_number(value, UINT32_MAX, &o->seconds);
-  if (strcmp(name, "--compile") == 0) {
-    o->device = DEVICE_EMULATOR; // any that has a compiler
-    o->device_given = true;
-    return (o->compile = qn_target_find(value)) < QN_TARGET_COUNT;
-  }
   if (strcmp(name, "--case") == 0 && read_number(value, INT32_MAX, &number)) return (o->only = number) >= 0;
   if (strcmp(name, "--seed") == 0 && read_number(value, UINT32_MAX, &number)) return (o->seed = number), true;
   if (strcmp(name, "--json") == 0) return (o->json = value) != NULL;
@@ -374,14 +331,14 @@ static bool read_options(int argc, char **argv, options *o) {
 }
 
 int main(int argc, char **argv) {
-  options o = { .compile = QN_TARGET_COUNT, .shards = 1, .only = -1, .seed = 1 };
+  options o = { .shards = 1, .only = -1, .seed = 1 };
   suite s = { 0 };
   if (!read_options(argc, argv, &o)) {
     fprintf(
         stderr,
         "usage: kernel_suite --device cuda|emulator|reference [--tap] [--json FILE] [--shard I/N] [--case N]\n"
         "                    [--threads N] [--cache-dir DIR] [--full [--seconds N] [--seed N]]\n"
-        "       kernel_suite --list | --compile TARGET\n");
+        "       kernel_suite --list\n");
     return 2;
   }
   if (o.list) return list();

@@ -115,11 +115,13 @@ static bool set_bounds(const kernel_oracle *oracle) {
   return true;
 }
 
-// The largest outputs lie a little beyond the largest code, so that saturation occurs.
+// The largest outputs lie beyond the largest code, so that saturation occurs. 7 times a power of two: a value
+// of few bits over it is often halfway between two codes, and x / 7 often is not what x * (1 / 7) rounds to.
 static bool create_scale(const kernel_oracle *oracle, kernel_data *data) {
   double amax = 0;
   for (uint64_t i = 0; i < data->out_count; i++) amax = fmax(amax, fabs(oracle->expected[i]));
-  double scale = amax > 0 ? amax / ((data->c.scheme.target == QN_E4M3 ? 448 : 57344) * 1.07) : 1;
+  double most = amax / ((data->c.scheme.target == QN_E4M3 ? 448 : 57344) * 1.07);
+  double scale = amax > 0 ? 7 * exp2(floor(log2(most / 7))) : 7;
   return kernel_data_set_scale(data, data->c.scheme.arithmetic == QN_MULTIPLY ? 1 / scale : scale);
 }
 

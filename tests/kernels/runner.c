@@ -71,8 +71,8 @@ static qn_status complete_spec(qn_context *context, const kernel_case *c, bool f
   return qn_fail(context, QN_BUG, "spec", "the node gives the kernel %s, the case %s", said, meant);
 }
 
-qn_status kernel_runner_compile(kernel_runner *runner, const kernel_data *data, bool fused, qn_binary binary,
-                                qn_kernel **out_kernel) {
+static qn_status compile(kernel_runner *runner, const kernel_data *data, bool fused, qn_kernel **out_kernel) {
+  qn_binary binary = runner->kind == DEVICE_EMULATOR ? QN_PTX : QN_CUBIN;
   qn_graph *graph;
   qn_node node;
   qn_kernel_spec spec;
@@ -278,9 +278,8 @@ qn_status kernel_runner_run(kernel_runner *runner, const kernel_data *data, bool
   launch l = { .runner = runner, .data = data, .fused = fused };
   qn_kernel *kernel;
   qn_loaded_kernel *loaded = NULL;
-  qn_binary binary = runner->kind == DEVICE_EMULATOR ? QN_PTX : QN_CUBIN;
   QN_TRY(kernel_runner_get_device(runner, data->c.target, &l.device));
-  QN_TRY(kernel_runner_compile(runner, data, fused, binary, &kernel));
+  QN_TRY(compile(runner, data, fused, &kernel));
   qn_status status = qn_device_load(l.device, kernel, &loaded);
   if (status == QN_OK) status = launch_all(&l, kernel, loaded, out, out_replay);
   release(&l);

@@ -25,10 +25,6 @@ void kernel_runner_close(kernel_runner *runner);
 // The device for kernels of a target.
 qn_status kernel_runner_get_device(kernel_runner *runner, qn_target target, qn_device **out_device);
 
-// Compiles the kernel of the case's node for the runner's device. `binary` is the device's own kind: QN_PTX for
-// the emulator.
-qn_status kernel_runner_compile(kernel_runner *runner, const kernel_data *data, bool fused, qn_binary binary,
-                                qn_kernel **out_kernel);
 // The case's output, dense: elements of the case's type, or codes. A fused kernel on cuda is also captured in a
 // CUDA graph and replayed; `out_same` then says whether the replay gave the same. Errors: also QN_BUG for what
 // a kernel did to bytes that are not its output's.
