@@ -31,7 +31,7 @@ extern "C" {
   X(IO,          "io",          "the operating system refused a read or a write: the message holds its word") \
   X(LIMIT,       "limit",       "the input is larger than a stated limit: split it, or raise the limit") \
   X(MEMORY,      "memory",      "the allocator returned NULL: free memory and try again")             \
-  X(BUG,         "bug",         "the verifier found a graph that a pass has broken: please report it")
+  X(BUG,         "bug",         "Quench made a graph or a kernel that is wrong: please report it")
 // clang-format on
 
 typedef enum qn_status {

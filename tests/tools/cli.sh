@@ -1,7 +1,9 @@
 #!/bin/sh
 # The program from outside: exit codes, the words of errors, what is written and what is not. One TAP line a case.
-# QN_BLESS=1 rewrites tests/tools/golden instead of comparing. Arguments: source folder, quench.
+# QN_BLESS=1 rewrites tests/tools/golden instead of comparing. Arguments: source folder, quench, an
+# NVRTC that makes mistakes.
 set -u
+bent=$(realpath "$3")
 quench=$(realpath "$2") models=$1/tests/models
 cd "$1/tests/tools" && [ -x "$quench" ] || exit 2
 dir=$(mktemp -d)
@@ -222,6 +224,17 @@ if "$quench" compile --spec head_dim=64 > /dev/null 2>&1; then
   expect "what has no kernel, and why" 0 "the reference executor, since" $run missed.qn
   QUENCH_LIBCUDA=/nowhere expect "no CUDA" 2 "/nowhere" run --device cuda two.qn
   expect "verify on the emulator" 0 "3 of 3 kinds" verify --device emulator two.qn --dim B=1 --dim T=5
+  # A kernel that divides wrongly, then one whose weights are wrong, which its codes cannot know of.
+  BENT_NVRTC=$("$quench" compile --spec head_dim=64 --verbose --cache-dir "" 2>&1 | sed -n 's/^NVRTC [0-9.]*: //p')
+  export BENT_NVRTC
+  bad="verify two.qn --device emulator --dim B=1 --dim T=5 --nvrtc $bent --cache-dir"
+  BENT_FROM=div.rn.f32 BENT_TO=mul.rn.f32 expect "a kernel whose codes are wrong is found" 1 "BAD  codes" $bad ""
+  report "with the places where they are" "$(grep -qE '^       at b,h,i,d = \[0, [0-9], [0-9], [0-9]+\]: .* \(0x..\), expected .* \(0x..\)$' "$dir/out" || cat "$dir/out")"
+  BENT_FROM=ex2.approx BENT_TO=lg2.approx expect "a kernel whose values are wrong is found" 1 "BAD  values" $bad ""
+  report "and told from its codes" "$(grep -E 'BAD  (codes|output|attention)' "$dir/out")"
+  BENT_FROM=ex2.approx BENT_TO=lg2.approx expect "a difference as JSON" 1 '"differences": [{"at": [0, ' $bad "" --json
+  BENT_FROM=mma.sync BENT_TO=mma.sink expect "a kernel that cannot be loaded" 2 "mma.sink" $run two.qn --nvrtc "$bent" --cache-dir ""
+  BENT_FROM=ld.param.u64 BENT_TO=ld.param.u16 expect "a kernel that the emulator stops" 2 "attention 'y0'" $run two.qn --nvrtc "$bent" --cache-dir ""
   expect "and in direct numerics" 0 "are codes of numbers within the bound" verify --device emulator two.qn --numerics direct --dim B=1 --dim T=5
 else
   skip "compiling" "no NVRTC"
