@@ -270,8 +270,12 @@ qn_status qn_nvrtc_compile(const qn_nvrtc *nvrtc, const char *source, const char
     return qn_fail(nvrtc->context, QN_UNSUPPORTED, nvrtc->path,
                    "NVRTC %d.%d does not compile for %s; a newer one does", nvrtc->major, nvrtc->minor,
                    qn_target_name(target));
+  // A name without a folder would get the one that the process happens to run in, and PTX with line numbers holds
+  // it: the same kernel would have other bytes there.
+  char file[256];
+  snprintf(file, sizeof file, "/quench/%s.cu", name);
   void *program = NULL;
-  int result = nvrtc->CreateProgram(&program, source, name, 0, NULL, NULL);
+  int result = nvrtc->CreateProgram(&program, source, file, 0, NULL, NULL);
   if (result != 0)
     return qn_fail(nvrtc->context, QN_UNAVAILABLE, nvrtc->path, "cannot create a program: %s",
                    nvrtc->GetErrorString(result));

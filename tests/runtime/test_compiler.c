@@ -93,7 +93,7 @@ Test(compiler, asks_for_the_exact_chip) {
   qn_kernel_destroy(compile(compiler, 64, QN_CUBIN));
   cr_assert_eq(count_calls("compile --gpu-architecture=sm_90a --std=c++17 --ptxas-options=-v"), 1);
   qn_kernel_destroy(compile(compiler, 64, QN_PTX));
-  cr_assert_eq(count_calls("compile --gpu-architecture=compute_90a --std=c++17"), 1);
+  cr_assert_eq(count_calls("compile --gpu-architecture=compute_90a --std=c++17 --generate-line-info"), 1);
   qn_compiler_destroy(compiler);
 }
 
