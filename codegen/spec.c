@@ -9,23 +9,6 @@
 #include <stdio.h>
 #include <xxhash.h>
 
-// Operands and results of the row `attention` in ops.def.
-enum {
-  IN_Q,
-  IN_K,
-  IN_V,
-  IN_MASK,
-  IN_PAST_KEY,
-  IN_PAST_VALUE,
-  IN_KV_LENGTHS,
-  IN_OUTPUT_SCALE,
-  IN_SINKS,
-  IN_ALIBI_SLOPES,
-  IN_CU_SEQLENS_Q,
-  IN_CU_SEQLENS_KV
-};
-enum { OUT_OUT, OUT_PRESENT_KEY, OUT_PRESENT_VALUE, OUT_SCORES };
-
 // --- reading a node --------------------------------------------------------------------------------------
 
 static qn_type_info type_of(const qn_graph *graph, qn_value value) {
@@ -98,9 +81,9 @@ static bool read_shapes(const qn_graph *graph, qn_node node, qn_kernel_spec *spe
   uint32_t k_head_dim = 0, v_heads = 0;
 
   if (kv_heads == 0) kv_heads = heads;
-  if (!read_operand(graph, node, IN_Q, q_layout, heads, &spec->heads, &spec->head_dim, reason) ||
-      !read_operand(graph, node, IN_K, k_layout, kv_heads, &spec->kv_heads, &k_head_dim, reason) ||
-      !read_operand(graph, node, IN_V, v_layout, kv_heads, &v_heads, &spec->v_head_dim, reason))
+  if (!read_operand(graph, node, QN_ATTENTION_Q, q_layout, heads, &spec->heads, &spec->head_dim, reason) ||
+      !read_operand(graph, node, QN_ATTENTION_K, k_layout, kv_heads, &spec->kv_heads, &k_head_dim, reason) ||
+      !read_operand(graph, node, QN_ATTENTION_V, v_layout, kv_heads, &v_heads, &spec->v_head_dim, reason))
     return false;
   if (k_head_dim != spec->head_dim)
     return qn_refuse(reason, QN_WHY_head_dim, "one head_dim for q and k", "%u in q, %u in k", spec->head_dim,
@@ -115,8 +98,8 @@ static bool read_dtypes(const qn_graph *graph, qn_node node, qn_kernel_spec *spe
   qn_dtype softmax_type = (qn_dtype)qn_node_get_int(graph, node, "softmax_type");
   qn_dtype out_type = (qn_dtype)qn_node_get_int(graph, node, "out_type");
 
-  spec->dtype = type_of(graph, qn_node_get_operand(graph, node, IN_Q)).dtype;
-  for (uint32_t i = IN_K; i <= IN_V; i++) {
+  spec->dtype = type_of(graph, qn_node_get_operand(graph, node, QN_ATTENTION_Q)).dtype;
+  for (uint32_t i = QN_ATTENTION_K; i <= QN_ATTENTION_V; i++) {
     qn_dtype dtype = type_of(graph, qn_node_get_operand(graph, node, i)).dtype;
     if (dtype != spec->dtype)
       return qn_refuse(reason, QN_WHY_dtype, "one element type for q, k and v", "q in %s, %s in %s",
@@ -130,13 +113,13 @@ static bool read_dtypes(const qn_graph *graph, qn_node node, qn_kernel_spec *spe
 }
 
 static bool read_mask(const qn_graph *graph, qn_node node, qn_kernel_spec *spec, qn_reason *reason) {
-  qn_value mask = qn_node_get_operand(graph, node, IN_MASK);
+  qn_value mask = qn_node_get_operand(graph, node, QN_ATTENTION_MASK);
   if (mask == QN_NONE) return true;
   qn_type_info type = type_of(graph, mask);
   if (type.rank == QN_RANK_UNKNOWN)
     return qn_refuse(reason, QN_WHY_mask_shape, "a mask of known rank", "a mask of unknown rank");
   // A mask that is shorter than the keys hides those beyond it, which a kernel cannot tell from the strides.
-  qn_type_info k = type_of(graph, qn_node_get_operand(graph, node, IN_K));
+  qn_type_info k = type_of(graph, qn_node_get_operand(graph, node, QN_ATTENTION_K));
   bool bhsd = qn_node_get_int(graph, node, "k_layout") == QN_LAYOUT_BHSD;
   int64_t length, positions;
   if (type.rank > 0 && qn_dim_is_const(graph, type.dims[type.rank - 1], &length) &&
@@ -154,22 +137,22 @@ static bool read_mask(const qn_graph *graph, qn_node node, qn_kernel_spec *spec,
 static bool read_cache(const qn_graph *graph, qn_node node, qn_reason *reason) {
   static const char *const NAMES[] = { "past_key", "past_value" };
   for (uint32_t i = 0; i < QN_COUNT(NAMES); i++)
-    if (qn_node_get_operand(graph, node, IN_PAST_KEY + i) != QN_NONE)
+    if (qn_node_get_operand(graph, node, QN_ATTENTION_PAST_KEY + i) != QN_NONE)
       return qn_refuse(reason, QN_WHY_kv_cache, "no cache operands", "%s", NAMES[i]);
-  if (is_used(graph, node, OUT_PRESENT_KEY) || is_used(graph, node, OUT_PRESENT_VALUE))
+  if (is_used(graph, node, QN_ATTENTION_PRESENT_KEY) || is_used(graph, node, QN_ATTENTION_PRESENT_VALUE))
     return qn_refuse(reason, QN_WHY_kv_cache, "no cache results", "present_key or present_value is used");
-  if (is_used(graph, node, OUT_SCORES))
+  if (is_used(graph, node, QN_ATTENTION_SCORES))
     return qn_refuse(reason, QN_WHY_extra_result, "no result but out", "scores is used");
   return true;
 }
 
 // Sinks, slopes and lengths: given or not, and in which type.
 static bool read_vectors(const qn_graph *graph, qn_node node, qn_kernel_spec *spec, qn_reason *reason) {
-  qn_value sinks = qn_node_get_operand(graph, node, IN_SINKS);
-  qn_value slopes = qn_node_get_operand(graph, node, IN_ALIBI_SLOPES);
-  qn_value kv_lengths = qn_node_get_operand(graph, node, IN_KV_LENGTHS);
-  qn_value starts_q = qn_node_get_operand(graph, node, IN_CU_SEQLENS_Q);
-  qn_value starts_kv = qn_node_get_operand(graph, node, IN_CU_SEQLENS_KV);
+  qn_value sinks = qn_node_get_operand(graph, node, QN_ATTENTION_SINKS);
+  qn_value slopes = qn_node_get_operand(graph, node, QN_ATTENTION_ALIBI_SLOPES);
+  qn_value kv_lengths = qn_node_get_operand(graph, node, QN_ATTENTION_KV_LENGTHS);
+  qn_value starts_q = qn_node_get_operand(graph, node, QN_ATTENTION_CU_SEQLENS_Q);
+  qn_value starts_kv = qn_node_get_operand(graph, node, QN_ATTENTION_CU_SEQLENS_KV);
   if (sinks != QN_NONE) {
     spec->sinks_dtype = type_of(graph, sinks).dtype;
     if (spec->sinks_dtype == QN_ANY)
@@ -193,7 +176,7 @@ static bool read_vectors(const qn_graph *graph, qn_node node, qn_kernel_spec *sp
 static bool read_output(const qn_graph *graph, qn_node node, qn_kernel_spec *spec, qn_reason *reason) {
   spec->output = qn_node_get_scheme(graph, node, "output");
   spec->numerics = (qn_numerics)qn_node_get_int(graph, node, "numerics");
-  qn_value scale = qn_node_get_operand(graph, node, IN_OUTPUT_SCALE);
+  qn_value scale = qn_node_get_operand(graph, node, QN_ATTENTION_OUTPUT_SCALE);
   if (spec->output.family == QN_SCHEME_none || scale == QN_NONE) return true;
   qn_type_info type = type_of(graph, scale);
   if (type.dtype != spec->output.scale_dtype)
@@ -211,7 +194,7 @@ static bool read_output(const qn_graph *graph, qn_node node, qn_kernel_spec *spe
 // Whether the heads of a kv head need at most half the tiles together that each would need alone: then the work
 // saved is worth more than the blocks that run beside each other.
 static bool packing_pays(const qn_graph *graph, qn_node node, const qn_kernel_spec *spec) {
-  qn_type_info q = type_of(graph, qn_node_get_operand(graph, node, IN_Q));
+  qn_type_info q = type_of(graph, qn_node_get_operand(graph, node, QN_ATTENTION_Q));
   int64_t layout = qn_node_get_int(graph, node, "q_layout"), q_len;
   if (spec->varlen || spec->kv_heads == 0 || spec->heads % spec->kv_heads != 0) return false;
   if (!qn_dim_is_const(graph, q.dims[layout == QN_LAYOUT_BHSD ? 2 : 1], &q_len) || q_len > INT32_MAX)

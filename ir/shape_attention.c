@@ -8,30 +8,13 @@ typedef struct heads {
   qn_dim batch, heads, length, dim;
 } heads;
 
-enum {
-  Q,
-  K,
-  V,
-  MASK,
-  PAST_KEY,
-  PAST_VALUE,
-  KV_LENGTHS,
-  OUTPUT_SCALE,
-  SINKS,
-  ALIBI_SLOPES,
-  CU_SEQLENS_Q,
-  CU_SEQLENS_KV
-};
-// The choices of q_layout, k_layout, v_layout and out_layout.
-enum { LAYOUT_BHSD, LAYOUT_BSHD, LAYOUT_BSM, LAYOUT_TM, LAYOUT_THD, LAYOUT_COUNT };
-
-static const int32_t RANKS[LAYOUT_COUNT] = { 4, 4, 3, 2, 3 };
+static const int32_t RANKS[QN_LAYOUT_COUNT] = { 4, 4, 3, 2, 3 };
 
 static bool has_tokens(int64_t layout) {
-  return layout == LAYOUT_TM || layout == LAYOUT_THD;
+  return layout == QN_LAYOUT_TM || layout == QN_LAYOUT_THD;
 }
 static bool is_merged(int64_t layout) {
-  return layout == LAYOUT_BSM || layout == LAYOUT_TM;
+  return layout == QN_LAYOUT_BSM || layout == QN_LAYOUT_TM;
 }
 
 // An operand's name in ops.def without the mark of an optional one.
@@ -58,17 +41,17 @@ static qn_status read_heads(qn_shape *shape, uint32_t operand, const char *layou
   int64_t layout = qn_node_get_int(graph, shape->node, layout_name),
           count = qn_node_get_int(graph, shape->node, heads_name);
   *out = (heads){ QN_DIM_NONE, count > 0 ? qn_dim_const(graph, count) : QN_DIM_NONE, QN_DIM_NONE, QN_DIM_NONE };
-  if (has_tokens(layout) != is_given(shape, CU_SEQLENS_Q))
+  if (has_tokens(layout) != is_given(shape, QN_ATTENTION_CU_SEQLENS_Q))
     return qn_shape_fail(shape,
                          has_tokens(layout) ? "%s in the layout %s needs cumulative lengths"
                                             : "cumulative lengths need %s in the layout tm or thd",
-                         name_of(operand).text, layout == LAYOUT_TM ? "tm" : "thd");
+                         name_of(operand).text, layout == QN_LAYOUT_TM ? "tm" : "thd");
   if (x.rank < 0) return QN_OK;
   if (x.rank != RANKS[layout])
     return qn_shape_fail(shape, "expected rank %d of operand %s in its layout, found %d", (int)RANKS[layout],
                          name_of(operand).text, (int)x.rank);
   if (!has_tokens(layout)) out->batch = x.dims[0];
-  out->length = x.dims[has_tokens(layout) ? 0 : layout == LAYOUT_BHSD ? 2 : 1];
+  out->length = x.dims[has_tokens(layout) ? 0 : layout == QN_LAYOUT_BHSD ? 2 : 1];
   qn_dim last = x.dims[x.rank - 1];
   if (is_merged(layout)) {
     out->dim = qn_shape_divide(graph, last, out->heads);
@@ -78,7 +61,7 @@ static qn_status read_heads(qn_shape *shape, uint32_t operand, const char *layou
                            (long long)count, heads_name);
     return QN_OK;
   }
-  qn_dim found = x.dims[layout == LAYOUT_BHSD ? 1 : x.rank - 2];
+  qn_dim found = x.dims[layout == QN_LAYOUT_BHSD ? 1 : x.rank - 2];
   if (qn_shape_differ(graph, found, out->heads)) {
     int64_t number = 0;
     qn_shape_is_const(graph, found, &number);
@@ -122,24 +105,27 @@ static qn_status read_vector(qn_shape *shape, uint32_t operand, bool integer, qn
 // One number a head, one a sequence.
 static qn_status check_vectors(qn_shape *shape, heads *q) {
   qn_dim length, starts, kv_starts;
-  for (uint32_t i = SINKS; i <= ALIBI_SLOPES; i++) {
+  for (uint32_t i = QN_ATTENTION_SINKS; i <= QN_ATTENTION_ALIBI_SLOPES; i++) {
     QN_TRY(read_vector(shape, i, false, &length));
-    QN_TRY(agree(shape, i == SINKS ? "heads and the length of sinks" : "heads and the length of alibi_slopes",
+    QN_TRY(agree(shape,
+                 i == QN_ATTENTION_SINKS ? "heads and the length of sinks"
+                                         : "heads and the length of alibi_slopes",
                  &q->heads, &length));
   }
-  QN_TRY(read_vector(shape, KV_LENGTHS, true, &length));
+  QN_TRY(read_vector(shape, QN_ATTENTION_KV_LENGTHS, true, &length));
   QN_TRY(agree(shape, "the batch and the length of kv_lengths", &q->batch, &length));
-  QN_TRY(read_vector(shape, CU_SEQLENS_Q, true, &starts));
-  QN_TRY(read_vector(shape, CU_SEQLENS_KV, true, &kv_starts));
+  QN_TRY(read_vector(shape, QN_ATTENTION_CU_SEQLENS_Q, true, &starts));
+  QN_TRY(read_vector(shape, QN_ATTENTION_CU_SEQLENS_KV, true, &kv_starts));
   return agree(shape, "the lengths of cu_seqlens_q and cu_seqlens_kv", &starts, &kv_starts);
 }
 
 // Sequences that lie end to end: what cannot be said of them.
 static qn_status check_sequences(qn_shape *shape) {
-  static const uint32_t OTHERS[] = { MASK, PAST_KEY, PAST_VALUE, KV_LENGTHS };
-  if (is_given(shape, CU_SEQLENS_Q) != is_given(shape, CU_SEQLENS_KV))
+  static const uint32_t OTHERS[] = { QN_ATTENTION_MASK, QN_ATTENTION_PAST_KEY, QN_ATTENTION_PAST_VALUE,
+                                     QN_ATTENTION_KV_LENGTHS };
+  if (is_given(shape, QN_ATTENTION_CU_SEQLENS_Q) != is_given(shape, QN_ATTENTION_CU_SEQLENS_KV))
     return qn_shape_fail(shape, "one of cu_seqlens_q and cu_seqlens_kv without the other");
-  if (!is_given(shape, CU_SEQLENS_Q)) return QN_OK;
+  if (!is_given(shape, QN_ATTENTION_CU_SEQLENS_Q)) return QN_OK;
   for (size_t i = 0; i < QN_COUNT(OTHERS); i++)
     if (is_given(shape, OTHERS[i]))
       return qn_shape_fail(shape, "%s together with cumulative lengths", name_of(OTHERS[i]).text);
@@ -160,13 +146,14 @@ static qn_status attention_out(qn_shape *shape, const heads *q, qn_dim value_dim
   if (output.family != QN_SCHEME_none) dtype = (qn_dtype)output.target;
   int64_t layout = qn_node_get_int(graph, shape->node, "out_layout");
   qn_dim width = qn_shape_mul(graph, q->heads, value_dim);
-  qn_dim tokens = is_given(shape, CU_SEQLENS_Q) ? q->length : qn_shape_mul(graph, q->batch, q->length);
-  const qn_dim dims[LAYOUT_COUNT][4] = {
-    [LAYOUT_BHSD] = { q->batch, q->heads, q->length, value_dim },
-    [LAYOUT_BSHD] = { q->batch, q->length, q->heads, value_dim },
-    [LAYOUT_BSM] = { q->batch, q->length, width },
-    [LAYOUT_TM] = { tokens, width },
-    [LAYOUT_THD] = { tokens, q->heads, value_dim },
+  qn_dim tokens =
+      is_given(shape, QN_ATTENTION_CU_SEQLENS_Q) ? q->length : qn_shape_mul(graph, q->batch, q->length);
+  const qn_dim dims[QN_LAYOUT_COUNT][4] = {
+    [QN_LAYOUT_BHSD] = { q->batch, q->heads, q->length, value_dim },
+    [QN_LAYOUT_BSHD] = { q->batch, q->length, q->heads, value_dim },
+    [QN_LAYOUT_BSM] = { q->batch, q->length, width },
+    [QN_LAYOUT_TM] = { tokens, width },
+    [QN_LAYOUT_THD] = { tokens, q->heads, value_dim },
   };
   return qn_shape_result(shape, 0, dtype, RANKS[layout], dims[layout]);
 }
@@ -175,9 +162,9 @@ qn_status qn_shape_attention(qn_shape *shape) {
   qn_graph *graph = shape->graph;
   heads q, k, v;
   QN_TRY(check_sequences(shape));
-  QN_TRY(read_heads(shape, Q, "q_layout", "heads", &q));
-  QN_TRY(read_heads(shape, K, "k_layout", "kv_heads", &k));
-  QN_TRY(read_heads(shape, V, "v_layout", "kv_heads", &v));
+  QN_TRY(read_heads(shape, QN_ATTENTION_Q, "q_layout", "heads", &q));
+  QN_TRY(read_heads(shape, QN_ATTENTION_K, "k_layout", "kv_heads", &k));
+  QN_TRY(read_heads(shape, QN_ATTENTION_V, "v_layout", "kv_heads", &v));
   QN_TRY(agree(shape, "the lengths of k and v", &k.length, &v.length));
   QN_TRY(agree(shape, "the heads of k and v", &k.heads, &v.heads));
   QN_TRY(agree(shape, "the batches of k and v", &k.batch, &v.batch));
@@ -188,15 +175,16 @@ qn_status qn_shape_attention(qn_shape *shape) {
   if (qn_node_get_result_count(graph, shape->node) == 1) return QN_OK;
   // The cache grows by what is new; it is [batch, heads, length, dim] in every layout.
   qn_dim total = k.length;
-  if (is_given(shape, PAST_KEY)) {
-    qn_type_info past = qn_shape_operand(shape, PAST_KEY);
+  if (is_given(shape, QN_ATTENTION_PAST_KEY)) {
+    qn_type_info past = qn_shape_operand(shape, QN_ATTENTION_PAST_KEY);
     if (past.rank >= 0 && past.rank != 4)
       return qn_shape_fail(shape, "expected rank 4 of past_key, found %d", (int)past.rank);
     total = past.rank == 4 ? qn_shape_add(graph, past.dims[2], k.length) : QN_DIM_NONE;
   }
-  qn_dtype key = qn_shape_operand(shape, K).dtype, value = qn_shape_operand(shape, V).dtype;
+  qn_dtype key = qn_shape_operand(shape, QN_ATTENTION_K).dtype,
+           value = qn_shape_operand(shape, QN_ATTENTION_V).dtype;
   QN_TRY(qn_shape_result(shape, 1, key, 4, (qn_dim[]){ k.batch, k.heads, total, k.dim }));
   QN_TRY(qn_shape_result(shape, 2, value, 4, (qn_dim[]){ v.batch, v.heads, total, v.dim }));
-  return qn_shape_result(shape, 3, qn_shape_operand(shape, Q).dtype, 4,
+  return qn_shape_result(shape, 3, qn_shape_operand(shape, QN_ATTENTION_Q).dtype, 4,
                          (qn_dim[]){ q.batch, q.heads, q.length, total });
 }

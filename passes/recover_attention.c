@@ -3,8 +3,6 @@
 #include "passes/mask_priv.h"
 #include "passes/pass_priv.h"
 
-enum { Q, K, V, MASK, PAST_KEY, KV_LENGTHS = 6, ALIBI_SLOPES = 9 };
-
 // Length of q or k: the position axis under its layout.
 static bool length_of(const qn_graph *graph, qn_node attention, uint32_t operand, const char *layout,
                       qn_dim *out) {
@@ -19,22 +17,25 @@ static bool length_of(const qn_graph *graph, qn_node attention, uint32_t operand
 static bool uses_positions(const qn_graph *graph, qn_node attention) {
   return qn_node_get_int(graph, attention, "window_left") != -1 ||
          qn_node_get_int(graph, attention, "window_right") != -1 ||
-         qn_node_get_operand(graph, attention, ALIBI_SLOPES) != QN_NONE;
+         qn_node_get_operand(graph, attention, QN_ATTENTION_ALIBI_SLOPES) != QN_NONE;
 }
 
 static qn_status prove_causal(qn_pipeline *pipeline, qn_node node) {
   qn_graph *graph = pipeline->graph;
-  qn_value mask = qn_node_get_operand(graph, node, MASK);
+  qn_value mask = qn_node_get_operand(graph, node, QN_ATTENTION_MASK);
   qn_dim q_len, kv_len;
   if (!mask || qn_node_get_int(graph, node, "causal") != QN_CAUSAL_NONE) return QN_OK;
-  if (qn_node_get_operand(graph, node, PAST_KEY) || qn_node_get_operand(graph, node, KV_LENGTHS)) return QN_OK;
-  if (!length_of(graph, node, Q, "q_layout", &q_len) || !length_of(graph, node, K, "k_layout", &kv_len))
+  if (qn_node_get_operand(graph, node, QN_ATTENTION_PAST_KEY) ||
+      qn_node_get_operand(graph, node, QN_ATTENTION_KV_LENGTHS))
+    return QN_OK;
+  if (!length_of(graph, node, QN_ATTENTION_Q, "q_layout", &q_len) ||
+      !length_of(graph, node, QN_ATTENTION_K, "k_layout", &kv_len))
     return QN_OK;
   qn_causal causal = qn_mask_prove_causal(graph, mask, q_len, kv_len);
   if (causal == QN_CAUSAL_BOTTOM_RIGHT && uses_positions(graph, node)) return QN_OK;
   if (causal == QN_CAUSAL_NONE || !qn_pass_spend(pipeline)) return QN_OK;
   QN_TRY(qn_pass_log(pipeline, "causal_mask", &node, 1, NULL, 0));
-  QN_TRY(qn_node_set_operand(graph, node, MASK, QN_NONE));
+  QN_TRY(qn_node_set_operand(graph, node, QN_ATTENTION_MASK, QN_NONE));
   return qn_node_set_attr(graph, node, &(qn_attr){ .name = "causal", .i = causal });
 }
 

@@ -8,20 +8,6 @@
 #include <stddef.h>
 #include <stdio.h>
 
-// Operands of the row `attention` in ops.def.
-enum {
-  IN_Q,
-  IN_K,
-  IN_V,
-  IN_MASK,
-  IN_KV_LENGTHS = 6,
-  IN_OUTPUT_SCALE,
-  IN_SINKS,
-  IN_ALIBI_SLOPES,
-  IN_CU_SEQLENS_Q,
-  IN_CU_SEQLENS_KV
-};
-
 typedef struct bind {
   const qn_kernel_spec *spec;
   const qn_tensor *const *operands;
@@ -36,16 +22,16 @@ typedef struct bind {
 // The element type of each operand as the kernel reads it; ANY where it does not.
 static qn_dtype wanted_dtype(const qn_kernel_spec *spec, uint32_t index) {
   switch (index) {
-  case IN_Q:
-  case IN_K:
-  case IN_V: return spec->dtype;
-  case IN_MASK:
+  case QN_ATTENTION_Q:
+  case QN_ATTENTION_K:
+  case QN_ATTENTION_V: return spec->dtype;
+  case QN_ATTENTION_MASK:
     return spec->mask == QN_MASK_NONE ? QN_ANY : spec->mask == QN_MASK_BOOLEAN ? QN_BOOL : spec->mask_dtype;
-  case IN_KV_LENGTHS: return spec->kv_lengths ? spec->lengths_dtype : QN_ANY;
-  case IN_OUTPUT_SCALE:
+  case QN_ATTENTION_KV_LENGTHS: return spec->kv_lengths ? spec->lengths_dtype : QN_ANY;
+  case QN_ATTENTION_OUTPUT_SCALE:
     return spec->output.family == QN_SCHEME_none ? QN_ANY : (qn_dtype)spec->output.scale_dtype;
-  case IN_SINKS: return spec->sinks_dtype;
-  case IN_ALIBI_SLOPES: return spec->alibi ? QN_F32 : QN_ANY;
+  case QN_ATTENTION_SINKS: return spec->sinks_dtype;
+  case QN_ATTENTION_ALIBI_SLOPES: return spec->alibi ? QN_F32 : QN_ANY;
   default: return spec->varlen ? spec->lengths_dtype : QN_ANY;
   }
 }
@@ -70,16 +56,16 @@ static int64_t count_of(const qn_tensor *tensor) {
 // Lists what the kernel reads; each must be there, in its element type, with its bytes.
 static bool collect(bind *b) {
   static const qn_bound_operand slots[] = {
-    { IN_Q, offsetof(qn_attention_args, q) },
-    { IN_K, offsetof(qn_attention_args, k) },
-    { IN_V, offsetof(qn_attention_args, v) },
-    { IN_MASK, offsetof(qn_attention_args, mask) },
-    { IN_KV_LENGTHS, offsetof(qn_attention_args, kv_lengths) },
-    { IN_OUTPUT_SCALE, offsetof(qn_attention_args, output_scale) },
-    { IN_SINKS, offsetof(qn_attention_args, sinks) },
-    { IN_ALIBI_SLOPES, offsetof(qn_attention_args, alibi_slopes) },
-    { IN_CU_SEQLENS_Q, offsetof(qn_attention_args, cu_seqlens_q) },
-    { IN_CU_SEQLENS_KV, offsetof(qn_attention_args, cu_seqlens_kv) },
+    { QN_ATTENTION_Q, offsetof(qn_attention_args, q) },
+    { QN_ATTENTION_K, offsetof(qn_attention_args, k) },
+    { QN_ATTENTION_V, offsetof(qn_attention_args, v) },
+    { QN_ATTENTION_MASK, offsetof(qn_attention_args, mask) },
+    { QN_ATTENTION_KV_LENGTHS, offsetof(qn_attention_args, kv_lengths) },
+    { QN_ATTENTION_OUTPUT_SCALE, offsetof(qn_attention_args, output_scale) },
+    { QN_ATTENTION_SINKS, offsetof(qn_attention_args, sinks) },
+    { QN_ATTENTION_ALIBI_SLOPES, offsetof(qn_attention_args, alibi_slopes) },
+    { QN_ATTENTION_CU_SEQLENS_Q, offsetof(qn_attention_args, cu_seqlens_q) },
+    { QN_ATTENTION_CU_SEQLENS_KV, offsetof(qn_attention_args, cu_seqlens_kv) },
   };
   for (uint32_t i = 0; i < QN_COUNT(slots); i++) {
     qn_dtype wanted = wanted_dtype(b->spec, slots[i].index);
@@ -166,21 +152,21 @@ static bool bind_products(bind *b, const qn_graph *graph, qn_node node) {
   qn_attention_args *args = &b->binding->args;
   qn_layout out_layout = (qn_layout)qn_node_get_int(graph, node, "out_layout");
   side sides[3];
-  if (!read_side(b, IN_Q, (qn_layout)qn_node_get_int(graph, node, "q_layout"), spec->heads, spec->head_dim,
-                 &sides[0]) ||
-      !read_side(b, IN_K, (qn_layout)qn_node_get_int(graph, node, "k_layout"), spec->kv_heads, spec->head_dim,
-                 &sides[1]) ||
-      !read_side(b, IN_V, (qn_layout)qn_node_get_int(graph, node, "v_layout"), spec->kv_heads, spec->v_head_dim,
-                 &sides[2]))
+  if (!read_side(b, QN_ATTENTION_Q, (qn_layout)qn_node_get_int(graph, node, "q_layout"), spec->heads,
+                 spec->head_dim, &sides[0]) ||
+      !read_side(b, QN_ATTENTION_K, (qn_layout)qn_node_get_int(graph, node, "k_layout"), spec->kv_heads,
+                 spec->head_dim, &sides[1]) ||
+      !read_side(b, QN_ATTENTION_V, (qn_layout)qn_node_get_int(graph, node, "v_layout"), spec->kv_heads,
+                 spec->v_head_dim, &sides[2]))
     return false;
   for (int i = 0; i < 3; i++)
     if (is_by_tokens(sides[i].layout) != spec->varlen)
       return qn_refuse(b->reason, QN_WHY_layout, "cumulative lengths exactly where tokens lie in one axis",
                        "another layout of %s", operand_name(b, (uint32_t)i));
   int64_t tokens = spec->varlen ? sides[0].length : sides[0].batch * sides[0].length;
-  if (spec->varlen &&
-      (!read_sequences(b, IN_CU_SEQLENS_Q, &sides[0]) || !read_sequences(b, IN_CU_SEQLENS_KV, &sides[1]) ||
-       !read_sequences(b, IN_CU_SEQLENS_KV, &sides[2])))
+  if (spec->varlen && (!read_sequences(b, QN_ATTENTION_CU_SEQLENS_Q, &sides[0]) ||
+                       !read_sequences(b, QN_ATTENTION_CU_SEQLENS_KV, &sides[1]) ||
+                       !read_sequences(b, QN_ATTENTION_CU_SEQLENS_KV, &sides[2])))
     return false;
   for (uint32_t i = 1; i < 3; i++)
     if (sides[i].batch != sides[0].batch || sides[i].length != sides[1].length)
@@ -211,8 +197,8 @@ static bool bind_products(bind *b, const qn_graph *graph, qn_node node) {
 // the last one, whose missing columns hide keys.
 static bool bind_mask(bind *b) {
   qn_attention_args *args = &b->binding->args;
-  const qn_tensor *mask = operand(b, IN_MASK);
-  if (wanted_dtype(b->spec, IN_MASK) == QN_ANY) return true;
+  const qn_tensor *mask = operand(b, QN_ATTENTION_MASK);
+  if (wanted_dtype(b->spec, QN_ATTENTION_MASK) == QN_ANY) return true;
   int64_t wanted[4] = { args->batch, b->spec->heads, args->q_len, args->kv_len }, stride = 1;
   int64_t *strides[4] = { &args->mask_batch_stride, &args->mask_head_stride, &args->mask_q_stride,
                           &args->mask_kv_stride };
@@ -223,7 +209,7 @@ static bool bind_mask(bind *b) {
     if (i == 1 && dim != wanted[3])
       return qn_refuse(b->reason, QN_WHY_mask_shape, "a mask with a column for each key",
                        "a mask of %lld columns for %lld keys", (long long)dim, (long long)wanted[3]);
-    if (dim != 1 && dim != wanted[4 - i]) return refuse_shape(b, IN_MASK, mask);
+    if (dim != 1 && dim != wanted[4 - i]) return refuse_shape(b, QN_ATTENTION_MASK, mask);
     *strides[4 - i] = i > 1 && dim == 1 ? 0 : stride;
     stride *= dim;
   }
@@ -234,16 +220,16 @@ static bool bind_vectors(bind *b) {
   const struct {
     uint32_t index;
     int64_t count;
-  } vectors[] = { { IN_OUTPUT_SCALE, 1 },
-                  { IN_SINKS, b->spec->heads },
-                  { IN_ALIBI_SLOPES, b->spec->heads },
-                  { IN_KV_LENGTHS, b->binding->args.batch } };
+  } vectors[] = { { QN_ATTENTION_OUTPUT_SCALE, 1 },
+                  { QN_ATTENTION_SINKS, b->spec->heads },
+                  { QN_ATTENTION_ALIBI_SLOPES, b->spec->heads },
+                  { QN_ATTENTION_KV_LENGTHS, b->binding->args.batch } };
   for (uint32_t i = 0; i < QN_COUNT(vectors); i++) {
     const qn_tensor *x = operand(b, vectors[i].index);
     if (wanted_dtype(b->spec, vectors[i].index) != QN_ANY && count_of(x) != vectors[i].count)
       return refuse_shape(b, vectors[i].index, x);
   }
-  const qn_tensor *lengths = operand(b, IN_KV_LENGTHS);
+  const qn_tensor *lengths = operand(b, QN_ATTENTION_KV_LENGTHS);
   for (int64_t i = 0; b->spec->kv_lengths && i < count_of(lengths); i++) {
     double length;
     if (!qn_element_read(lengths->dtype, lengths->data, (uint64_t)i, &length) || length < 0 ||

@@ -132,7 +132,6 @@ static void unfuse(attr_copy *attrs) {
 // A graph of one attention, whose inputs have the types of the tensors; they are listed in `out_inputs`.
 static qn_status build_alone(tool *t, const verify_alone *alone, qn_graph **out_graph,
                              qn_tensor out_inputs[QN_OP_OPERANDS_MAX], uint32_t *out_count) {
-  enum { OUTPUT_SCALE = 7, SCORES = 3 };
   qn_value operands[QN_OP_OPERANDS_MAX] = { QN_NONE }, results[QN_OP_RESULTS_MAX];
   uint32_t count = qn_node_get_operand_count(alone->graph, alone->node);
   bool scores = alone->scores_mode >= 0;
@@ -142,7 +141,7 @@ static qn_status build_alone(tool *t, const verify_alone *alone, qn_graph **out_
   for (uint32_t i = 0; i < count; i++) {
     const qn_tensor *tensor = alone->operands[i];
     qn_dim dims[QN_RANK_MAX];
-    if (!tensor || (alone->unfused && i == OUTPUT_SCALE)) continue;
+    if (!tensor || (alone->unfused && i == QN_ATTENTION_OUTPUT_SCALE)) continue;
     for (int32_t d = 0; d < tensor->rank; d++) dims[d] = qn_dim_const(*out_graph, tensor->dims[d]);
     QN_TRY(qn_graph_add_input(*out_graph, NULL, qn_type_get(*out_graph, tensor->dtype, tensor->rank, dims),
                               &operands[i]));
@@ -154,10 +153,10 @@ static qn_status build_alone(tool *t, const verify_alone *alone, qn_graph **out_
   QN_TRY(qn_graph_add(*out_graph,
                       qn_node_params(.op = QN_OP_attention, .operands = operands, .operand_count = count,
                                      .attrs = attrs.attrs, .attr_count = attrs.count,
-                                     .result_count = scores ? SCORES + 1 : 1),
+                                     .result_count = scores ? QN_ATTENTION_SCORES + 1 : 1),
                       results));
   QN_TRY(qn_graph_add_output(*out_graph, results[0], "out"));
-  return scores ? qn_graph_add_output(*out_graph, results[SCORES], "scores") : QN_OK;
+  return scores ? qn_graph_add_output(*out_graph, results[QN_ATTENTION_SCORES], "scores") : QN_OK;
 }
 
 bool verify_run_alone(tool *t, const verify_alone *alone, qn_results **out_results) {

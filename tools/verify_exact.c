@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { IN_Q, IN_K, IN_V, IN_SINKS = 8, IN_ALIBI_SLOPES };
 enum { SCORES_CAPPED = 1, SCORES_MASKED = 2 }; // scores_mode
 
 static double element(const qn_tensor *tensor, uint64_t index) {
@@ -69,7 +68,7 @@ typedef struct bounding {
 // What masks and slopes add to the largest score of a row, at most. A magnitude next to which f64 and f32 both
 // lose the scores altogether, as finfo.min of f32 is, leaves equal weights and no error.
 static double offset_of_row(const bounding *b, uint64_t head, uint64_t row) {
-  const qn_tensor *sinks = b->operands[IN_SINKS], *slopes = b->operands[IN_ALIBI_SLOPES];
+  const qn_tensor *sinks = b->operands[QN_ATTENTION_SINKS], *slopes = b->operands[QN_ATTENTION_ALIBI_SLOPES];
   double offset = 0, largest = -(double)INFINITY;
   if (b->masked) {
     uint64_t keys = (uint64_t)b->masked->dims[3];
@@ -107,11 +106,11 @@ static void set_bounds(bounding *b, const verify_axes *axes, const qn_tensor *ov
 
 static void set_norms(bounding *b) {
   const qn_kernel_spec *spec = b->spec;
-  const qn_tensor *k = b->operands[IN_K];
+  const qn_tensor *k = b->operands[QN_ATTENTION_K];
   double scale = spec->scale != 0 ? fabs((double)spec->scale) : 1 / sqrt((double)spec->head_dim);
-  b->norms = (qn_attention_norms){ .q = largest_norm(b->operands[IN_Q], spec->head_dim),
+  b->norms = (qn_attention_norms){ .q = largest_norm(b->operands[QN_ATTENTION_Q], spec->head_dim),
                                    .k = largest_norm(k, spec->head_dim),
-                                   .v = largest_value(b->operands[IN_V]) };
+                                   .v = largest_value(b->operands[QN_ATTENTION_V]) };
   b->norms.keys = b->masked ? (uint64_t)b->masked->dims[3] : (uint64_t)k->dims[0];
   b->product = b->norms.q * b->norms.k * scale;
 }
@@ -124,9 +123,10 @@ bool verify_exact_make(tool *t, const qn_graph *graph, qn_node node, const qn_te
   verify_alone alone = { graph, node, operands, true, spec->varlen ? -1 : SCORES_MASKED };
   memset(out_exact, 0, sizeof *out_exact);
   memcpy(with_abs_v, operands, sizeof with_abs_v);
-  with_abs_v[IN_V] = &abs_v;
+  with_abs_v[QN_ATTENTION_V] = &abs_v;
   bool good = verify_run_alone(t, &alone, &out_exact->results);
-  if (good && !absolute_of(operands[IN_V], &abs_v)) good = false, tool_error("verify", "out of memory", NULL);
+  if (good && !absolute_of(operands[QN_ATTENTION_V], &abs_v))
+    good = false, tool_error("verify", "out of memory", NULL);
   alone.operands = with_abs_v;
   alone.scores_mode = spec->varlen ? -1 : SCORES_CAPPED;
   good = good && verify_run_alone(t, &alone, &over_abs_v);

@@ -80,6 +80,46 @@ QN_API int qn_attr_find_choice(const qn_attr_info *attr, const char *name, size_
 // Copies choice `index` of an enum attribute as text; "" if out of range.
 QN_API void qn_attr_format_choice(const qn_attr_info *attr, int64_t index, char out_text[32]);
 
+// --- attention -------------------------------------------------------------------------------------------
+
+// Operands and results of `attention`: positions in its row of ops.def. docs/attention.md says what they mean.
+typedef enum qn_attention_operand {
+  QN_ATTENTION_Q,
+  QN_ATTENTION_K,
+  QN_ATTENTION_V,
+  QN_ATTENTION_MASK,
+  QN_ATTENTION_PAST_KEY,
+  QN_ATTENTION_PAST_VALUE,
+  QN_ATTENTION_KV_LENGTHS,
+  QN_ATTENTION_OUTPUT_SCALE,
+  QN_ATTENTION_SINKS,
+  QN_ATTENTION_ALIBI_SLOPES,
+  QN_ATTENTION_CU_SEQLENS_Q,
+  QN_ATTENTION_CU_SEQLENS_KV,
+  QN_ATTENTION_OPERAND_COUNT
+} qn_attention_operand;
+typedef enum qn_attention_result {
+  QN_ATTENTION_OUT,
+  QN_ATTENTION_PRESENT_KEY,
+  QN_ATTENTION_PRESENT_VALUE,
+  QN_ATTENTION_SCORES,
+  QN_ATTENTION_RESULT_COUNT
+} qn_attention_result;
+
+// The choices of its enum attributes, in the same order.
+typedef enum qn_causal { QN_CAUSAL_NONE, QN_CAUSAL_TOP_LEFT, QN_CAUSAL_BOTTOM_RIGHT } qn_causal;
+// bhsd [B,H,S,D], bshd [B,S,H,D], bsm [B,S,H*D], tm [T,H*D], thd [T,H,D]. T is B*S, or the tokens of all
+// sequences where cumulative lengths tell them apart.
+typedef enum qn_layout {
+  QN_LAYOUT_BHSD,
+  QN_LAYOUT_BSHD,
+  QN_LAYOUT_BSM,
+  QN_LAYOUT_TM,
+  QN_LAYOUT_THD,
+  QN_LAYOUT_COUNT
+} qn_layout;
+typedef enum qn_numerics { QN_EXACT, QN_DIRECT } qn_numerics;
+
 // --- graphs ----------------------------------------------------------------------------------------------
 
 typedef uint32_t qn_node;

@@ -32,13 +32,7 @@ QN_API const char *qn_target_doc(qn_target target);
 // QN_TARGET_COUNT if no target has that name.
 QN_API qn_target qn_target_find(const char *name);
 
-// The choices of the enum attributes of the same name in ops.def, in the same order.
-typedef enum qn_causal { QN_CAUSAL_NONE, QN_CAUSAL_TOP_LEFT, QN_CAUSAL_BOTTOM_RIGHT } qn_causal;
-// bhsd [B,H,S,D], bshd [B,S,H,D], bsm [B,S,H*D], tm [T,H*D], thd [T,H,D]. T is B*S, or the tokens of all
-// sequences where cumulative lengths tell them apart.
-typedef enum qn_layout { QN_LAYOUT_BHSD, QN_LAYOUT_BSHD, QN_LAYOUT_BSM, QN_LAYOUT_TM, QN_LAYOUT_THD } qn_layout;
 typedef enum qn_mask_kind { QN_MASK_NONE, QN_MASK_ADDITIVE, QN_MASK_BOOLEAN } qn_mask_kind;
-typedef enum qn_numerics { QN_EXACT, QN_DIRECT } qn_numerics;
 // How f32 operands are multiplied: three TF32 products (f32 accuracy) or one.
 typedef enum qn_f32_mode { QN_F32_TF32X3, QN_F32_TF32 } qn_f32_mode;
 typedef enum qn_schedule { QN_SCHEDULE_mma } qn_schedule;

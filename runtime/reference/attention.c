@@ -5,21 +5,6 @@
 
 #include <math.h>
 
-enum {
-  IN_Q,
-  IN_K,
-  IN_V,
-  IN_MASK,
-  IN_PAST_KEY,
-  IN_PAST_VALUE,
-  IN_KV_LENGTHS,
-  IN_OUTPUT_SCALE,
-  IN_SINKS,
-  IN_ALIBI_SLOPES,
-  IN_CU_SEQLENS_Q,
-  IN_CU_SEQLENS_KV
-};
-
 // An operand as [B, heads, length, dim], whatever its layout was. Where sequences lie end to end, B is 1 and
 // length counts the tokens of all.
 typedef struct {
@@ -192,7 +177,8 @@ static qn_status load_starts(qn_ref *ref, const char *name, const qn_ref_tensor 
 }
 
 static qn_status load_sequences(qn_ref *ref, attention *a) {
-  const qn_ref_tensor *q = qn_ref_operand(ref, IN_CU_SEQLENS_Q), *kv = qn_ref_operand(ref, IN_CU_SEQLENS_KV);
+  const qn_ref_tensor *q = qn_ref_operand(ref, QN_ATTENTION_CU_SEQLENS_Q),
+                      *kv = qn_ref_operand(ref, QN_ATTENTION_CU_SEQLENS_KV);
   a->sequences = a->q.batch;
   if (!q || !kv) return QN_OK; // the shape rule sees to it that there are both or none
   QN_TRY(load_starts(ref, "cu_seqlens_q", q, a->q.length, &a->starts_q));
@@ -205,8 +191,8 @@ static qn_status load_sequences(qn_ref *ref, attention *a) {
 }
 
 static qn_status load_attention(qn_ref *ref, attention *a) {
-  const qn_ref_tensor *past_key = qn_ref_operand(ref, IN_PAST_KEY),
-                      *past_value = qn_ref_operand(ref, IN_PAST_VALUE);
+  const qn_ref_tensor *past_key = qn_ref_operand(ref, QN_ATTENTION_PAST_KEY),
+                      *past_value = qn_ref_operand(ref, QN_ATTENTION_PAST_VALUE);
   int64_t q_layout = qn_node_get_int(ref->graph, ref->node, "q_layout");
   int64_t k_layout = qn_node_get_int(ref->graph, ref->node, "k_layout");
   int64_t v_layout = qn_node_get_int(ref->graph, ref->node, "v_layout");
@@ -217,11 +203,11 @@ static qn_status load_attention(qn_ref *ref, attention *a) {
   if (kv_heads == 0) kv_heads = merged ? heads : 0;
   if ((past_key == NULL) != (past_value == NULL))
     return qn_ref_fail(ref, QN_INVALID, "one of past_key and past_value without the other");
-  if (past_key && qn_ref_operand(ref, IN_KV_LENGTHS))
+  if (past_key && qn_ref_operand(ref, QN_ATTENTION_KV_LENGTHS))
     return qn_ref_fail(ref, QN_INVALID, "kv_lengths together with a past");
-  QN_TRY(load_side(ref, "q", qn_ref_operand(ref, IN_Q), NULL, q_layout, heads, &a->q));
-  QN_TRY(load_side(ref, "k", qn_ref_operand(ref, IN_K), past_key, k_layout, kv_heads, &a->k));
-  QN_TRY(load_side(ref, "v", qn_ref_operand(ref, IN_V), past_value, v_layout, kv_heads, &a->v));
+  QN_TRY(load_side(ref, "q", qn_ref_operand(ref, QN_ATTENTION_Q), NULL, q_layout, heads, &a->q));
+  QN_TRY(load_side(ref, "k", qn_ref_operand(ref, QN_ATTENTION_K), past_key, k_layout, kv_heads, &a->k));
+  QN_TRY(load_side(ref, "v", qn_ref_operand(ref, QN_ATTENTION_V), past_value, v_layout, kv_heads, &a->v));
   if (past_key) a->past = past_key->dims[2];
   if (a->k.batch != a->q.batch || a->v.batch != a->q.batch || a->k.dim != a->q.dim ||
       a->v.heads != a->k.heads || a->v.length != a->k.length)
@@ -229,11 +215,12 @@ static qn_status load_attention(qn_ref *ref, attention *a) {
   if (a->k.heads == 0 ? a->q.heads != 0 : a->q.heads % a->k.heads != 0)
     return qn_ref_fail(ref, QN_INVALID, "%lld heads on %lld kv_heads", (long long)a->q.heads,
                        (long long)a->k.heads);
-  if (qn_ref_operand(ref, IN_MASK)) QN_TRY(load_mask(ref, qn_ref_operand(ref, IN_MASK), a));
-  QN_TRY(load_kv_lengths(ref, qn_ref_operand(ref, IN_KV_LENGTHS), a));
+  if (qn_ref_operand(ref, QN_ATTENTION_MASK)) QN_TRY(load_mask(ref, qn_ref_operand(ref, QN_ATTENTION_MASK), a));
+  QN_TRY(load_kv_lengths(ref, qn_ref_operand(ref, QN_ATTENTION_KV_LENGTHS), a));
   QN_TRY(load_sequences(ref, a));
-  QN_TRY(load_per_head(ref, "sinks", qn_ref_operand(ref, IN_SINKS), a->q.heads, &a->sinks));
-  QN_TRY(load_per_head(ref, "alibi_slopes", qn_ref_operand(ref, IN_ALIBI_SLOPES), a->q.heads, &a->slopes));
+  QN_TRY(load_per_head(ref, "sinks", qn_ref_operand(ref, QN_ATTENTION_SINKS), a->q.heads, &a->sinks));
+  QN_TRY(load_per_head(ref, "alibi_slopes", qn_ref_operand(ref, QN_ATTENTION_ALIBI_SLOPES), a->q.heads,
+                       &a->slopes));
   return load_attributes(ref, a);
 }
 
@@ -347,7 +334,7 @@ static qn_status store_out(qn_ref *ref, const out_shape *shape, double *values, 
     values[i] = qn_element_round(rounded, qn_ref_narrow(ref->wide, values[i]));
   bool wide = ref->f64 || (exact ? rounded == QN_F64 : ref->wide);
   return qn_ref_quantize_values(ref, &scheme, wide, shape->rank, shape->dims, values,
-                                qn_ref_operand(ref, IN_OUTPUT_SCALE), NULL);
+                                qn_ref_operand(ref, QN_ATTENTION_OUTPUT_SCALE), NULL);
 }
 
 static qn_status store_side(qn_ref *ref, uint32_t index, const qn_ref_tensor *like, const operand_side *side) {
@@ -357,7 +344,6 @@ static qn_status store_side(qn_ref *ref, uint32_t index, const qn_ref_tensor *li
 }
 
 qn_status qn_ref_attention(qn_ref *ref) {
-  enum { OUT, PRESENT_KEY, PRESENT_VALUE, SCORES };
   int64_t mode = qn_node_get_int(ref->graph, ref->node, "scores_mode");
   attention a = { 0 };
   uint64_t count, score_count = 0;
@@ -368,7 +354,7 @@ qn_status qn_ref_attention(qn_ref *ref) {
   QN_TRY(qn_ref_count(ref, 4, (int64_t[]){ a.q.batch, a.q.heads, a.q.length, a.v.dim }, &count));
   if (mode < SCORES_PLAIN || mode > SCORES_SOFTMAX)
     return qn_ref_fail(ref, QN_INVALID, "scores_mode %lld, expected 0 to 3", (long long)mode);
-  if (ref->result_count > SCORES) {
+  if (ref->result_count > QN_ATTENTION_SCORES) {
     QN_TRY(qn_ref_count(ref, 4, score_dims, &score_count));
     scores = qn_ref_doubles(ref, score_count);
     if (!scores) return QN_MEMORY;
@@ -393,8 +379,8 @@ qn_status qn_ref_attention(qn_ref *ref) {
       }
   }
   QN_TRY(store_out(ref, &shape, values, count));
-  QN_TRY(store_side(ref, PRESENT_KEY, qn_ref_operand(ref, 1), &a.k));
-  QN_TRY(store_side(ref, PRESENT_VALUE, qn_ref_operand(ref, 2), &a.v));
+  QN_TRY(store_side(ref, QN_ATTENTION_PRESENT_KEY, qn_ref_operand(ref, 1), &a.k));
+  QN_TRY(store_side(ref, QN_ATTENTION_PRESENT_VALUE, qn_ref_operand(ref, 2), &a.v));
   if (!scores) return QN_OK;
-  return qn_ref_store(ref, SCORES, qn_ref_operand(ref, 0)->dtype, 4, score_dims, scores);
+  return qn_ref_store(ref, QN_ATTENTION_SCORES, qn_ref_operand(ref, 0)->dtype, 4, score_dims, scores);
 }

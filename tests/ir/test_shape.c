@@ -299,3 +299,30 @@ Test(shape, deep_values_cost_little) {
   qn_buf_free(&text);
   qn_context_destroy(context);
 }
+
+// The enums of <quench/graph.h> are positions and choices in the table: same order, same number.
+Test(shape, the_names_of_attention_stand_where_its_row_says) {
+  static const char *const OPERANDS[] = { [QN_ATTENTION_Q] = "q",
+                                          [QN_ATTENTION_K] = "k",
+                                          [QN_ATTENTION_V] = "v",
+                                          [QN_ATTENTION_MASK] = "mask?",
+                                          [QN_ATTENTION_PAST_KEY] = "past_key?",
+                                          [QN_ATTENTION_PAST_VALUE] = "past_value?",
+                                          [QN_ATTENTION_KV_LENGTHS] = "kv_lengths?",
+                                          [QN_ATTENTION_OUTPUT_SCALE] = "output_scale?",
+                                          [QN_ATTENTION_SINKS] = "sinks?",
+                                          [QN_ATTENTION_ALIBI_SLOPES] = "alibi_slopes?",
+                                          [QN_ATTENTION_CU_SEQLENS_Q] = "cu_seqlens_q?",
+                                          [QN_ATTENTION_CU_SEQLENS_KV] = "cu_seqlens_kv?" };
+  static const char *const RESULTS[] = { [QN_ATTENTION_OUT] = "out",
+                                         [QN_ATTENTION_PRESENT_KEY] = "present_key?",
+                                         [QN_ATTENTION_PRESENT_VALUE] = "present_value?",
+                                         [QN_ATTENTION_SCORES] = "scores?" };
+  const qn_op_info *info = qn_op_get_info(QN_OP_attention);
+  cr_assert_eq(info->operand_count, QN_ATTENTION_OPERAND_COUNT);
+  cr_assert_eq(info->result_count, QN_ATTENTION_RESULT_COUNT);
+  for (int i = 0; i < QN_ATTENTION_OPERAND_COUNT; i++) cr_expect_str_eq(info->operands[i], OPERANDS[i]);
+  for (int i = 0; i < QN_ATTENTION_RESULT_COUNT; i++) cr_expect_str_eq(info->results[i], RESULTS[i]);
+  int layout = qn_op_find_attr(QN_OP_attention, "out_layout", strlen("out_layout"));
+  cr_assert_str_eq(info->attrs[layout].choices, "bhsd|bshd|bsm|tm|thd");
+}

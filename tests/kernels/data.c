@@ -128,7 +128,7 @@ static double mask_value(const kernel_data *data, kernel_mask_row row, uint32_t 
 
 static bool create_mask(kernel_data *data, uint64_t *random) {
   const kernel_case *c = &data->c;
-  qn_tensor *mask = &data->operands[OPERAND_MASK];
+  qn_tensor *mask = &data->operands[QN_ATTENTION_MASK];
   uint32_t queries = c->mask_per_query ? c->q_len : 1;
   *mask = (qn_tensor){ .dtype = c->mask_dtype,
                        .rank = 4,
@@ -176,7 +176,7 @@ static bool create_cumulative(kernel_data *data, uint32_t operand, bool keys) {
 // A part of the keys, none, all.
 static bool create_kv_lengths(kernel_data *data) {
   const uint32_t lengths[] = { (data->c.kv_len * 2 + 2) / 3, 0, data->c.kv_len };
-  qn_tensor *tensor = &data->operands[OPERAND_KV_LENGTHS];
+  qn_tensor *tensor = &data->operands[QN_ATTENTION_KV_LENGTHS];
   *tensor = vector_of(data->c.lengths_dtype, data->batch);
   double *values = values_for(tensor);
   for (uint32_t b = 0; values && b < data->batch; b++) values[b] = lengths[b % QN_COUNT(lengths)];
@@ -187,8 +187,8 @@ static bool create_lengths(kernel_data *data) {
   switch (data->c.lengths) {
   case LENGTHS_KV: return create_kv_lengths(data);
   case LENGTHS_VARLEN:
-    return create_cumulative(data, OPERAND_CU_SEQLENS_Q, false) &&
-           create_cumulative(data, OPERAND_CU_SEQLENS_KV, true);
+    return create_cumulative(data, QN_ATTENTION_CU_SEQLENS_Q, false) &&
+           create_cumulative(data, QN_ATTENTION_CU_SEQLENS_KV, true);
   default: return true;
   }
 }
@@ -197,7 +197,7 @@ static bool create_lengths(kernel_data *data) {
 
 // The slopes of the paper for a power of two of heads: 2^-1, .. 2^-8 spread over the heads.
 static bool create_slopes(kernel_data *data) {
-  qn_tensor *tensor = &data->operands[OPERAND_ALIBI_SLOPES];
+  qn_tensor *tensor = &data->operands[QN_ATTENTION_ALIBI_SLOPES];
   *tensor = vector_of(QN_F32, data->c.heads);
   double *values = values_for(tensor);
   for (uint32_t h = 0; values && h < data->c.heads; h++) values[h] = exp2(-8.0 * (h + 1) / data->c.heads);
@@ -207,13 +207,13 @@ static bool create_slopes(kernel_data *data) {
 static bool create_operands(kernel_data *data, uint64_t *random) {
   const kernel_case *c = &data->c;
   qn_tensor *operands = data->operands;
-  operands[OPERAND_Q] = shape_of(data, SIDE_Q, c->head_dim);
-  operands[OPERAND_K] = shape_of(data, SIDE_K, c->head_dim);
-  operands[OPERAND_V] = shape_of(data, SIDE_V, c->v_head_dim);
-  operands[OPERAND_SINKS] = vector_of(c->sinks, c->heads);
-  return fill_normal(&operands[OPERAND_Q], random) && fill_normal(&operands[OPERAND_K], random) &&
-         fill_normal(&operands[OPERAND_V], random) && (!c->mask || create_mask(data, random)) &&
-         (c->sinks == QN_ANY || fill_normal(&operands[OPERAND_SINKS], random)) &&
+  operands[QN_ATTENTION_Q] = shape_of(data, SIDE_Q, c->head_dim);
+  operands[QN_ATTENTION_K] = shape_of(data, SIDE_K, c->head_dim);
+  operands[QN_ATTENTION_V] = shape_of(data, SIDE_V, c->v_head_dim);
+  operands[QN_ATTENTION_SINKS] = vector_of(c->sinks, c->heads);
+  return fill_normal(&operands[QN_ATTENTION_Q], random) && fill_normal(&operands[QN_ATTENTION_K], random) &&
+         fill_normal(&operands[QN_ATTENTION_V], random) && (!c->mask || create_mask(data, random)) &&
+         (c->sinks == QN_ANY || fill_normal(&operands[QN_ATTENTION_SINKS], random)) &&
          (!c->alibi || create_slopes(data)) && create_lengths(data);
 }
 
@@ -228,7 +228,7 @@ qn_status kernel_data_create(qn_context *context, const kernel_case *c, uint64_t
 }
 
 bool kernel_data_set_scale(kernel_data *data, double scale) {
-  qn_tensor *tensor = &data->operands[OPERAND_OUTPUT_SCALE];
+  qn_tensor *tensor = &data->operands[QN_ATTENTION_OUTPUT_SCALE];
   *tensor = (qn_tensor){ .dtype = (qn_dtype)data->c.scheme.scale_dtype };
   double *values = values_for(tensor);
   if (values) *values = scale;
@@ -236,7 +236,7 @@ bool kernel_data_set_scale(kernel_data *data, double scale) {
 }
 
 void kernel_data_free(kernel_data *data) {
-  for (int i = 0; i < OPERANDS; i++) free((void *)data->operands[i].data);
+  for (int i = 0; i < QN_ATTENTION_OPERAND_COUNT; i++) free((void *)data->operands[i].data);
   *data = (kernel_data){ 0 };
 }
 
@@ -252,19 +252,19 @@ static qn_status add_input(qn_graph *graph, uint32_t operand, const qn_tensor *l
 
 static qn_tensor operand_of(const kernel_data *data, uint32_t operand, uint32_t v_head_dim) {
   const qn_tensor output_scale = { .dtype = (qn_dtype)data->c.scheme.scale_dtype };
-  if (operand == OPERAND_OUTPUT_SCALE) return output_scale;
-  return operand == OPERAND_V ? shape_of(data, SIDE_V, v_head_dim) : data->operands[operand];
+  if (operand == QN_ATTENTION_OUTPUT_SCALE) return output_scale;
+  return operand == QN_ATTENTION_V ? shape_of(data, SIDE_V, v_head_dim) : data->operands[operand];
 }
 
 static bool is_there(const kernel_data *data, uint32_t operand, bool fused) {
-  return operand == OPERAND_OUTPUT_SCALE ? fused : data->operands[operand].data != NULL;
+  return operand == QN_ATTENTION_OUTPUT_SCALE ? fused : data->operands[operand].data != NULL;
 }
 
 static qn_status build(qn_graph *graph, const kernel_data *data, bool fused, uint32_t v_head_dim,
                        qn_node *out_node) {
   const kernel_case *c = &data->c;
-  qn_value operands[OPERANDS] = { 0 }, out;
-  for (uint32_t i = 0; i < OPERANDS; i++) {
+  qn_value operands[QN_ATTENTION_OPERAND_COUNT] = { 0 }, out;
+  for (uint32_t i = 0; i < QN_ATTENTION_OPERAND_COUNT; i++) {
     qn_tensor like = operand_of(data, i, v_head_dim);
     if (is_there(data, i, fused)) QN_TRY(add_input(graph, i, &like, &operands[i]));
   }
@@ -286,8 +286,9 @@ static qn_status build(qn_graph *graph, const kernel_data *data, bool fused, uin
     { .name = "numerics", .i = fused ? c->numerics : QN_EXACT },
   };
   QN_TRY(qn_graph_add(graph,
-                      qn_node_params(.op = QN_OP_attention, .operands = operands, .operand_count = OPERANDS,
-                                     .attrs = attrs, .attr_count = QN_COUNT(attrs), .result_count = 1),
+                      qn_node_params(.op = QN_OP_attention, .operands = operands,
+                                     .operand_count = QN_ATTENTION_OPERAND_COUNT, .attrs = attrs,
+                                     .attr_count = QN_COUNT(attrs), .result_count = 1),
                       &out));
   *out_node = qn_graph_get_last(graph);
   return qn_graph_add_output(graph, out, "out");
@@ -304,10 +305,10 @@ qn_status kernel_data_build(qn_context *context, const kernel_data *data, bool f
 qn_status kernel_data_run_reference(qn_context *context, const kernel_data *data, bool fused,
                                     qn_reference_mode mode, const qn_tensor *v, uint32_t v_head_dim,
                                     qn_results **out_results) {
-  qn_tensor inputs[OPERANDS];
+  qn_tensor inputs[QN_ATTENTION_OPERAND_COUNT];
   uint32_t count = 0;
-  for (uint32_t i = 0; i < OPERANDS; i++)
-    if (is_there(data, i, fused)) inputs[count++] = i == OPERAND_V ? *v : data->operands[i];
+  for (uint32_t i = 0; i < QN_ATTENTION_OPERAND_COUNT; i++)
+    if (is_there(data, i, fused)) inputs[count++] = i == QN_ATTENTION_V ? *v : data->operands[i];
   qn_graph *graph;
   qn_node node;
   QN_TRY(kernel_data_build(context, data, fused, v_head_dim, &graph, &node));

@@ -5,23 +5,6 @@
 #include "tests/kernels/cases.h"
 #include <quench/reference.h>
 
-// In the order of the row `attention` in ops.def.
-enum {
-  OPERAND_Q,
-  OPERAND_K,
-  OPERAND_V,
-  OPERAND_MASK,
-  OPERAND_PAST_KEY,
-  OPERAND_PAST_VALUE,
-  OPERAND_KV_LENGTHS,
-  OPERAND_OUTPUT_SCALE,
-  OPERAND_SINKS,
-  OPERAND_ALIBI_SLOPES,
-  OPERAND_CU_SEQLENS_Q,
-  OPERAND_CU_SEQLENS_KV,
-  OPERANDS
-};
-
 typedef struct kernel_sequence {
   uint32_t first_q, q_len, first_kv, kv_len; // counted in tokens of all sequences
 } kernel_sequence;
@@ -33,7 +16,7 @@ typedef struct kernel_data {
   uint32_t batch; // of sequences
   kernel_sequence sequences[KERNEL_SEQUENCES_MAX];
   uint32_t q_tokens, kv_tokens;
-  qn_tensor operands[OPERANDS]; // dense; data NULL: absent
+  qn_tensor operands[QN_ATTENTION_OPERAND_COUNT]; // dense; data NULL: absent
   uint64_t out_count;
 } kernel_data;
 

@@ -12,7 +12,7 @@
 
 // v and |v| side by side in each row, so that one run gives attention over both.
 static bool create_both(const kernel_data *data, qn_tensor *out) {
-  const qn_tensor *v = &data->operands[OPERAND_V];
+  const qn_tensor *v = &data->operands[QN_ATTENTION_V];
   uint64_t count = kernel_tensor_count(v), dim = data->c.v_head_dim;
   double *values = malloc((count + 1) * sizeof(*values)), *both = malloc((2 * count + 1) * sizeof(*both));
   *out = *v;
@@ -84,11 +84,11 @@ static bool measure(const kernel_data *data, qn_attention_norms *out_norms) {
   const kernel_case *c = &data->c;
   double unused, slope, sink;
   *out_norms = (qn_attention_norms){ .keys = c->kv_len };
-  if (!largest(&data->operands[OPERAND_Q], c->head_dim, &out_norms->q, &unused) ||
-      !largest(&data->operands[OPERAND_K], c->head_dim, &out_norms->k, &unused) ||
-      !largest(&data->operands[OPERAND_V], c->v_head_dim, &unused, &out_norms->v) ||
-      !largest(&data->operands[OPERAND_ALIBI_SLOPES], c->heads, &unused, &slope) ||
-      !largest(&data->operands[OPERAND_SINKS], c->heads, &unused, &sink))
+  if (!largest(&data->operands[QN_ATTENTION_Q], c->head_dim, &out_norms->q, &unused) ||
+      !largest(&data->operands[QN_ATTENTION_K], c->head_dim, &out_norms->k, &unused) ||
+      !largest(&data->operands[QN_ATTENTION_V], c->v_head_dim, &unused, &out_norms->v) ||
+      !largest(&data->operands[QN_ATTENTION_ALIBI_SLOPES], c->heads, &unused, &slope) ||
+      !largest(&data->operands[QN_ATTENTION_SINKS], c->heads, &unused, &sink))
     return false;
   out_norms->offset = slope * (c->q_len + c->kv_len) + sink;
   return true;
@@ -153,7 +153,7 @@ void kernel_oracle_free(kernel_oracle *oracle) {
 // The codes that the case's scheme gives for `values`, one byte each.
 static qn_status quantize(qn_context *context, const kernel_data *data, const double *values,
                           uint8_t *out_codes) {
-  const qn_tensor *tensor = &data->operands[OPERAND_OUTPUT_SCALE];
+  const qn_tensor *tensor = &data->operands[QN_ATTENTION_OUTPUT_SCALE];
   const int64_t dims[] = { (int64_t)data->out_count };
   double scale;
   qn_elements_load(tensor->dtype, tensor->data, 1, &scale);

@@ -92,7 +92,7 @@ typedef struct launch {
   const kernel_data *data;
   bool fused;
   kernel_rows rows[SIDES];
-  qn_device_ptr operands[OPERANDS], out;
+  qn_device_ptr operands[QN_ATTENTION_OPERAND_COUNT], out;
 } launch;
 
 static qn_status upload_bytes(launch *l, const void *bytes, uint64_t count, qn_device_ptr *out_ptr) {
@@ -118,7 +118,7 @@ static qn_status upload_operands(launch *l) {
   QN_TRY(upload_sides(l, SIDE_Q, packed ? SIDE_V : SIDE_Q));
   if (!packed) QN_TRY(upload_sides(l, SIDE_K, SIDE_K));
   if (!packed) QN_TRY(upload_sides(l, SIDE_V, SIDE_V));
-  for (uint32_t i = OPERAND_MASK; i < OPERANDS; i++) {
+  for (uint32_t i = QN_ATTENTION_MASK; i < QN_ATTENTION_OPERAND_COUNT; i++) {
     const qn_tensor *tensor = &l->data->operands[i];
     if (tensor->data) QN_TRY(upload_bytes(l, tensor->data, tensor->bytes, &l->operands[i]));
   }
@@ -126,7 +126,7 @@ static qn_status upload_operands(launch *l) {
 }
 
 static void release(launch *l) {
-  for (int i = 0; i < OPERANDS; i++) (void)qn_device_free(l->device, l->operands[i]);
+  for (int i = 0; i < QN_ATTENTION_OPERAND_COUNT; i++) (void)qn_device_free(l->device, l->operands[i]);
   (void)qn_device_free(l->device, l->out);
 }
 
@@ -191,13 +191,13 @@ static qn_attention_args args_of(const launch *l, const qn_kernel_spec *spec) {
                              .v_stride = l->rows[SIDE_V].stride,
                              .out = l->out + GUARD + l->rows[SIDE_OUT].start,
                              .out_stride = l->rows[SIDE_OUT].stride,
-                             .output_scale = l->fused ? operands[OPERAND_OUTPUT_SCALE] : 0,
-                             .mask = operands[OPERAND_MASK],
-                             .sinks = operands[OPERAND_SINKS],
-                             .alibi_slopes = operands[OPERAND_ALIBI_SLOPES],
-                             .kv_lengths = operands[OPERAND_KV_LENGTHS],
-                             .cu_seqlens_q = operands[OPERAND_CU_SEQLENS_Q],
-                             .cu_seqlens_kv = operands[OPERAND_CU_SEQLENS_KV] };
+                             .output_scale = l->fused ? operands[QN_ATTENTION_OUTPUT_SCALE] : 0,
+                             .mask = operands[QN_ATTENTION_MASK],
+                             .sinks = operands[QN_ATTENTION_SINKS],
+                             .alibi_slopes = operands[QN_ATTENTION_ALIBI_SLOPES],
+                             .kv_lengths = operands[QN_ATTENTION_KV_LENGTHS],
+                             .cu_seqlens_q = operands[QN_ATTENTION_CU_SEQLENS_Q],
+                             .cu_seqlens_kv = operands[QN_ATTENTION_CU_SEQLENS_KV] };
   if (c->storage == STORAGE_DENSE)
     qn_attention_args_set_dense(spec, c->q_layout, c->k_layout, c->v_layout, c->out_layout, &args);
   if (!c->mask) return args;
@@ -213,7 +213,7 @@ static qn_attention_args args_of(const launch *l, const qn_kernel_spec *spec) {
 // the device.
 static qn_status launch_captured(launch *l, const qn_loaded_kernel *loaded, const qn_attention_args *args) {
   gpu_driver *cuda = &l->runner->driver;
-  const qn_tensor *scale = &l->data->operands[OPERAND_OUTPUT_SCALE];
+  const qn_tensor *scale = &l->data->operands[QN_ATTENTION_OUTPUT_SCALE];
   void *stream = NULL, *graph = NULL, *exec = NULL;
   uint8_t zero[8] = { 0 };
   QN_TRY(qn_device_upload(l->device, args->output_scale, zero, scale->bytes));
@@ -265,7 +265,7 @@ static qn_status launch_all(launch *l, const qn_kernel *kernel, const qn_loaded_
 static qn_status run_reference(kernel_runner *runner, const kernel_data *data, bool fused, uint8_t *out) {
   qn_results *results;
   QN_TRY(kernel_data_run_reference(runner->context, data, fused, QN_REFERENCE_DECLARED,
-                                   &data->operands[OPERAND_V], data->c.v_head_dim, &results));
+                                   &data->operands[QN_ATTENTION_V], data->c.v_head_dim, &results));
   const qn_tensor *tensor = qn_results_get(results, 0);
   if (tensor->bytes > 0) memcpy(out, tensor->data, tensor->bytes);
   qn_results_destroy(results);
