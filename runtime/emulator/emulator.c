@@ -81,25 +81,16 @@ static qn_status emulator_wait(qn_device *base) {
 
 // --- kernels -----------------------------------------------------------------------------------------------
 
-// The name behind ".target": its number is the program's, but a letter behind the number ties it to one chip.
-static bool is_for_one_chip(const qn_ptx_program *program) {
-  const char *at = strstr(program->text, ".target");
-  if (!at) return false;
-  at = strstr(at, "sm_");
-  if (!at) return false;
-  at += strlen("sm_");
-  at += strspn(at, "0123456789");
-  return *at == 'a';
-}
-
 static qn_status check_target(emulator *e, const qn_kernel_info *kernel, const qn_ptx_program *program) {
-  uint32_t own = qn_target_get_info(e->params.target)->sm;
-  bool one_chip = is_for_one_chip(program);
-  if (one_chip ? program->sm == own : program->sm <= own) return QN_OK;
+  uint32_t own = qn_target_get_info(e->params.target)->sm, sm = program->sm;
+  bool one_chip = program->sm_suffix == 'a', family = program->sm_suffix == 'f';
+  if (one_chip ? sm == own : sm <= own && (!family || sm / 10 == own / 10)) return QN_OK;
   return qn_fail(e->base.context, QN_UNSUPPORTED, e->base.name,
                  one_chip ? "the PTX of kernel %s is for sm_%ua alone, the device is sm_%u"
-                          : "the PTX of kernel %s is for sm_%u and later, the device is sm_%u",
-                 kernel->name, program->sm, own);
+                 : family
+                     ? "the PTX of kernel %s is for sm_%u and later ones of its family, the device is sm_%u"
+                     : "the PTX of kernel %s is for sm_%u and later, the device is sm_%u",
+                 kernel->name, sm, own);
 }
 
 static qn_status load(emulator *e, const qn_kernel_info *kernel, qn_loaded_kernel *loaded) {

@@ -176,6 +176,8 @@ typedef struct qn_ptx_program {
   qn_context *context;
   qn_arena arena;       // holds all of it
   uint32_t version, sm; // 10 * major + minor of .version; the number of .target
+  char sm_suffix; // 'a': for that chip alone; 'f': for it and later ones of its major number; 0: for all later
+                  // ones
   qn_ptx_instr *instrs;
   uint32_t instr_count;
   qn_ptx_function *functions;

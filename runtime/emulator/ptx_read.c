@@ -126,12 +126,18 @@ static qn_status read_target(qn_ptx_reader *reader) {
     QN_TRY(qn_ptx_expect(reader, QN_LEX_NAME, &token));
     if (token.length < 4 || memcmp(token.text, "sm_", 3) != 0) continue;
     uint32_t sm = 0;
-    for (size_t i = 3; i < token.length && token.text[i] >= '0' && token.text[i] <= '9' && sm < 10000; i++)
+    size_t i = 3;
+    for (; i < token.length && token.text[i] >= '0' && token.text[i] <= '9' && sm < 10000; i++)
       sm = 10 * sm + (uint32_t)(token.text[i] - '0');
+    bool suffixed = i + 1 == token.length && (token.text[i] == 'a' || token.text[i] == 'f');
+    if (i < token.length && !suffixed)
+      return qn_ptx_fail(reader, &token, QN_UNSUPPORTED, "there is no chip '%.*s'", (int)token.length,
+                         token.text);
     if (sm < 75)
       return qn_ptx_fail(reader, &token, QN_UNSUPPORTED, "the target '%.*s' is older than sm_75",
                          (int)token.length, token.text);
     reader->program->sm = sm;
+    reader->program->sm_suffix = suffixed ? token.text[i] : 0;
   } while (qn_ptx_accept(reader, ','));
   if (reader->program->sm == 0) return qn_ptx_fail(reader, &first, QN_INVALID, "the target names no sm_..");
   return QN_OK;

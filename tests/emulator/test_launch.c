@@ -141,6 +141,18 @@ Test(load, an_older_target) {
           "emulator: sm_100a: the PTX of kernel k is for sm_90a alone, the device is sm_100");
 }
 
+Test(load, a_family) {
+  machine_close(&m);
+  machine_open(&m, qn_emulator_params(.target = QN_TARGET_sm_103a));
+  qn_grid grid = grid_of(1, 1);
+  cr_assert_eq(machine_launch(&m, TEXT("sm_100f", "", ""), &grid), QN_OK);
+  machine_close(&m);
+  machine_open(&m, qn_emulator_params(.target = QN_TARGET_sm_120a));
+  refuses(TEXT("sm_100f", "", ""), &grid, QN_UNSUPPORTED,
+          "emulator: sm_120a: the PTX of kernel k is for sm_100 and later ones of its family, the device is "
+          "sm_120");
+}
+
 Test(load, text_that_is_no_ptx) {
   qn_grid grid = grid_of(1, 1);
   cr_assert_neq(machine_launch(&m, "This is no PTX.", &grid), QN_OK);

@@ -54,6 +54,8 @@ Test(ptx_errors, head) {
       "expected '.target', found '.entry' in \".entry k\"" },
     { ".version 8.0\n.target sm_70", QN_UNSUPPORTED, "t.ptx:2:9",
       "the target 'sm_70' is older than sm_75 in \".target sm_70\"" },
+    { ".version 8.0\n.target sm_90x", QN_UNSUPPORTED, "t.ptx:2:9",
+      "there is no chip 'sm_90x' in \".target sm_90x\"" },
     { ".version 8.0\n.target debug, x", QN_INVALID, "t.ptx:2:9",
       "the target names no sm_.. in \".target debug, x\"" },
     { ".version 8.0\n.target sm_80\n.address_size 32", QN_UNSUPPORTED, "t.ptx:3:15",
