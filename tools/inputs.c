@@ -135,6 +135,43 @@ static void fill_random(qn_tensor *tensor, void *data, uint64_t *state) {
   }
 }
 
+// The attention whose sequences a value measures, and as which operand; QN_NONE.
+static qn_node find_measured(const qn_graph *graph, qn_value value, uint32_t *out_operand) {
+  for (qn_use use = qn_value_get_first_use(graph, value); use != QN_NONE; use = qn_use_get_next(graph, use)) {
+    qn_node user = qn_use_get_user(graph, use);
+    *out_operand = qn_use_get_operand_index(graph, use);
+    if (qn_node_get_op(graph, user) == QN_OP_attention &&
+        (*out_operand == QN_ATTENTION_KV_LENGTHS || *out_operand == QN_ATTENTION_CU_SEQLENS_Q ||
+         *out_operand == QN_ATTENTION_CU_SEQLENS_KV))
+      return user;
+  }
+  return QN_NONE;
+}
+
+// Sequences of about equal length: cumulative lengths rise from 0 to the number of tokens, and of the keys of
+// the b-th of B sequences b + 1 parts of B are counted. False if the value is none of these.
+static bool fill_lengths(const qn_graph *graph, qn_value value, dim_table *dims, const qn_tensor *tensor,
+                         void *data) {
+  uint32_t operand;
+  qn_node attention = find_measured(graph, value, &operand);
+  if (attention == QN_NONE || tensor->rank != 1) return false;
+  bool cumulative = operand != QN_ATTENTION_KV_LENGTHS, of_q = operand == QN_ATTENTION_CU_SEQLENS_Q;
+  qn_value rows = qn_node_get_operand(graph, attention, of_q ? QN_ATTENTION_Q : QN_ATTENTION_K);
+  qn_type_info type = qn_type_get_info(graph, qn_value_get_type(graph, rows));
+  bool heads_first = qn_node_get_int(graph, attention, "k_layout") == QN_LAYOUT_BHSD;
+  int32_t axis = cumulative ? 0 : heads_first ? 2 : 1;
+  int64_t positions, parts = tensor->dims[0] - cumulative;
+  if (axis >= type.rank || parts < 1 ||
+      !qn_dim_evaluate(graph, type.dims[axis], lookup_or_choose, dims, &positions))
+    return false;
+  size_t size = qn_dtype_bits(tensor->dtype) / 8;
+  for (int64_t i = 0; i < tensor->dims[0]; i++) {
+    int64_t length = positions * (cumulative ? i : i + 1) / parts;
+    memcpy((char *)data + (size_t)i * size, &length, size);
+  }
+  return true;
+}
+
 static bool generate(tool *t, const qn_graph *graph, qn_value value, dim_table *dims, uint64_t *state,
                      qn_tensor *out_tensor) {
   qn_type_info info = qn_type_get_info(graph, qn_value_get_type(graph, value));
@@ -162,7 +199,7 @@ static bool generate(tool *t, const qn_graph *graph, qn_value value, dim_table *
     return false;
   }
   (void)t;
-  fill_random(out_tensor, data, state);
+  if (!fill_lengths(graph, value, dims, out_tensor, data)) fill_random(out_tensor, data, state);
   return true;
 }
 

@@ -146,6 +146,14 @@ report "explain --json has the fields that are promised" \
   done)"
 report "explain has a line for each attention and each quantize" "$([ "$("$quench" explain --json missed.qn | wc -l)" = 6 ] || echo others)"
 expect "verify" 0 "verified" verify two.qn --seed 3 --dim B=1 --dim T=5
+cat > "$dir/sequences.qn" <<'QN'
+graph "sequences" (q: f16[T,4,64], k: f16[U,2,64], v: f16[U,2,64], a: s32[4], b: s32[4], s: f32[]) {
+  o: f16[T,4,64] = attention(q, k, v, _, _, _, _, _, _, _, a, b)[q_layout=thd, k_layout=thd, v_layout=thd, out_layout=thd, causal=bottom_right]
+  y: e4m3[T,4,64] = quantize(o, s)[scheme=fp8_static]
+  return y
+}
+QN
+expect "generated lengths of sequences are valid" 0 "verified" verify "$dir/sequences.qn" --device reference --dim T=11 --dim U=20
 expect "verify without a device says so" 0 "2 of 3 kinds" verify two.qn --device reference --dim B=1 --dim T=5
 expect "verify in direct numerics" 0 "next to it" verify two.qn --device reference --numerics direct --dim B=1 --dim T=5
 QUENCH_NVRTC=/dev/null expect "verify without NVRTC" 0 "skipped: " verify two.qn --dim B=1 --dim T=5
