@@ -38,28 +38,23 @@ static bool leads_to_quantize(const qn_match *match, const qn_arg *args, qn_reas
   return qn_refuse(out_reason, QN_WHY_layout_chain, "at most 8 operations before the quantize", "more");
 }
 
-// The dims of attention's output, whatever its layout.
-typedef struct output_dims {
-  qn_dim dims[4]; // batch, length, heads, head_dim
-  bool merged;    // heads and head_dim are one: dims[2] is their product
-} output_dims;
+// The layouts that reshapes lead to: in how many dims positions lie (batch and length, or tokens), and in how
+// many the rest (heads and head_dim, or their product). A reshape merges, and merges only these. bhsd has to be
+// transposed first.
+static const struct {
+  qn_layout layout;
+  int32_t positions, values;
+} FORMS[] = {
+  { QN_LAYOUT_BSHD, 2, 2 }, { QN_LAYOUT_BSM, 2, 1 }, { QN_LAYOUT_THD, 1, 2 }, { QN_LAYOUT_TM, 1, 1 }
+};
+enum { FORM_COUNT = sizeof FORMS / sizeof FORMS[0] };
 
-static bool read_output(const qn_graph *graph, qn_node attention, output_dims *out) {
-  qn_type_info type =
-      qn_type_get_info(graph, qn_value_get_type(graph, qn_node_get_result(graph, attention, 0)));
-  *out = (output_dims){ 0 };
-  switch ((qn_layout)qn_node_get_int(graph, attention, "out_layout")) {
-  case QN_LAYOUT_BSHD:
-    if (type.rank != 4) return false;
-    for (int i = 0; i < 4; i++) out->dims[i] = type.dims[i];
-    return true;
-  case QN_LAYOUT_BSM:
-    if (type.rank != 3) return false;
-    for (int i = 0; i < 3; i++) out->dims[i] = type.dims[i];
-    out->merged = true;
-    return true;
-  default: return false; // bhsd has to be transposed first; of tm nothing is left to merge
-  }
+// One or two dims as `count` of them.
+static void merge_dims(qn_graph *graph, const qn_dim *from, int32_t from_count, int32_t count, qn_dim *out) {
+  if (from_count == count)
+    for (int32_t i = 0; i < count; i++) out[i] = from[i];
+  else
+    out[0] = qn_dim_mul(graph, from[0], from[1]);
 }
 
 // Whether two shapes of equal element count are the same: if all dims but one agree, the last one does too.
@@ -77,24 +72,27 @@ static bool same_dims(const qn_graph *graph, const qn_type_info *type, const qn_
 
 // The layout in which attention writes what the reshape makes of its output; false if there is none.
 static bool find_layout(qn_graph *graph, qn_node attention, qn_value reshaped, qn_layout *out_layout) {
-  output_dims out;
+  qn_layout layout = (qn_layout)qn_node_get_int(graph, attention, "out_layout");
   qn_type_info to = qn_type_get_info(graph, qn_value_get_type(graph, reshaped));
-  if (!read_output(graph, attention, &out)) return false;
-  qn_dim width = out.merged ? out.dims[2] : qn_dim_mul(graph, out.dims[2], out.dims[3]);
-  qn_dim merged[3] = { out.dims[0], out.dims[1], width };
-  qn_dim tokens[2] = { qn_dim_mul(graph, out.dims[0], out.dims[1]), width };
-  if (!out.merged && same_dims(graph, &to, out.dims, 4))
-    *out_layout = QN_LAYOUT_BSHD;
-  else if (same_dims(graph, &to, merged, 3))
-    *out_layout = QN_LAYOUT_BSM;
-  else if (same_dims(graph, &to, tokens, 2))
-    *out_layout = QN_LAYOUT_TM;
-  else
-    return false;
-  return true;
+  qn_type_info from =
+      qn_type_get_info(graph, qn_value_get_type(graph, qn_node_get_result(graph, attention, 0)));
+  int f = 0;
+  while (f < FORM_COUNT && FORMS[f].layout != layout) f++;
+  if (f == FORM_COUNT || from.rank != FORMS[f].positions + FORMS[f].values) return false;
+  for (int i = 0; i < FORM_COUNT; i++) {
+    qn_dim dims[4];
+    if (FORMS[i].positions > FORMS[f].positions || FORMS[i].values > FORMS[f].values) continue;
+    merge_dims(graph, from.dims, FORMS[f].positions, FORMS[i].positions, dims);
+    merge_dims(graph, from.dims + FORMS[f].positions, FORMS[f].values, FORMS[i].values,
+               dims + FORMS[i].positions);
+    if (!same_dims(graph, &to, dims, FORMS[i].positions + FORMS[i].values)) continue;
+    *out_layout = FORMS[i].layout;
+    return true;
+  }
+  return false;
 }
 
-// (attention, reshape of it): the reshape merges heads and head_dim, or batch and length too.
+// (attention, reshape of it): the reshape merges heads and head_dim, or batch and length, or both.
 static bool merges_heads(const qn_match *match, const qn_arg *args, qn_reason *out_reason) {
   qn_graph *graph = qn_match_get_graph(match);
   qn_layout layout;
@@ -104,7 +102,7 @@ static bool merges_heads(const qn_match *match, const qn_arg *args, qn_reason *o
   qn_type_write(graph, qn_value_get_type(graph, args[0].value), &writer);
   qn_write(&writer, " to ");
   qn_type_write(graph, qn_value_get_type(graph, args[1].value), &writer);
-  qn_refuse(out_reason, QN_WHY_layout_chain, "[B,S,H,D] to [B,S,H*D] or [B*S,H*D]", "%.90s",
+  qn_refuse(out_reason, QN_WHY_layout_chain, "[B,S,H,D] or [T,H,D] to [B,S,H*D], [T,H,D] or [T,H*D]", "%.90s",
             buf.text ? buf.text : "");
   qn_buf_free(&buf);
   return false;
@@ -148,7 +146,7 @@ static const qn_rule rules[] = {
     .build = "y = attention(q, k, v, mask, o..)[o.., out_layout=bshd]",
     .sample = "q: f16[1,4,5,16]; k, v: f16[1,2,5,16]; mask: f16[5,5]; then quantize" },
   { .name = "absorb_reshape",
-    .doc = "Attention that writes [B,S,H*D] or [B*S,H*D] instead of a reshape that makes it so.",
+    .doc = "Attention that writes [B,S,H*D], [T,H,D] or [T,H*D] instead of a reshape that makes it so.",
     .match = "o = attention(q, k, v, mask?, ...)[output=none, ..] \n"
              "y = reshape(o, shape)[..]                           \n"
              "=> y",

@@ -84,6 +84,34 @@ Test(families, tokens_first) {
                    "  return y\n}\n");
 }
 
+// Sequences that lie end to end have no batch: heads alone are merged.
+Test(families, sequences_end_to_end) {
+#define SEQUENCES "graph (q: f16[T,8,64], k: f16[U,2,64], v: f16[U,2,64], n: s32[4], s: f32[]) {\n"
+  expect_text(
+      SEQUENCES "  o: f16[T,8,64] = attention(q, k, v, _, _, _, _, _, _, _, n, n)[q_layout=thd, k_layout=thd, "
+                "v_layout=thd, out_layout=thd]\n"
+                "  shape: s64[2] = const[value={-1, 512}]\n"
+                "  r: f16[T,512] = reshape(o, shape)\n"
+                "  y: e4m3[T,512] = quantize(r, s)[scheme=fp8_static]\n"
+                "  return y\n}\n",
+      SEQUENCES "  shape: s64[2] = const[value={-1, 512}]\n"
+                "  y: e4m3[T,512] = attention(q, k, v, _, _, _, _, s, _, _, n, n)[q_layout=thd, k_layout=thd, "
+                "v_layout=thd, out_layout=tm, out_type=f16, output=fp8_static]\n"
+                "  return y\n}\n");
+}
+
+Test(families, batch_and_length_become_tokens) {
+  expect_text(HEAD "  o: bf16[B,T,8,64] = attention(q, k, v)[out_layout=bshd]\n"
+                   "  shape: s64[3] = const[value={-1, 8, 64}]\n"
+                   "  r: bf16[B*T,8,64] = reshape(o, shape)\n"
+                   "  y: e4m3[B*T,8,64] = quantize(r, s)[scheme=fp8_static]\n"
+                   "  return y\n}\n",
+              HEAD "  shape: s64[3] = const[value={-1, 8, 64}]\n"
+                   "  y: e4m3[B*T,8,64] = attention(q, k, v, _, _, _, _, s)[out_layout=thd, out_type=bf16, "
+                   "output=fp8_static]\n"
+                   "  return y\n}\n");
+}
+
 Test(families, a_widening_cast_sinks_and_goes) {
   expect_text(HEAD "  o: bf16[B,8,T,64] = attention(q, k, v)\n" SHAPE "  c: f32[B,8,T,64] = cast(o)[to=f32]\n"
                    "  t: f32[B,T,8,64] = transpose(c)[perm={0, 2, 1, 3}]\n"
