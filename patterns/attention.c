@@ -143,6 +143,23 @@ static bool is_mask(const qn_match *match, const qn_arg *args, qn_reason *out_re
   return spans_keys(graph, args[0].value, args[1].value, out_reason);
 }
 
+// -1, whatever the rank is.
+static bool is_last_axis(const qn_match *match, const qn_arg *args, qn_reason *out_reason) {
+  const qn_tensor *tensor = qn_value_get_const(qn_match_get_graph(match), args[0].value);
+  int64_t axis = 0;
+  uint64_t count = tensor && tensor->data && tensor->dtype == QN_S64 ? tensor->bytes / sizeof axis : 0;
+  if (count == 1) memcpy(&axis, tensor->data, sizeof axis);
+  return axis == -1 || qn_refuse(out_reason, QN_WHY_const_value, "the last axis", "%s",
+                                 count == 1 ? "another one" : "no constant");
+}
+
+// A mask whose rows are looked at for what they hide is the mask that was added.
+static bool hides_what_it_adds(const qn_match *match, const qn_arg *args, qn_reason *out_reason) {
+  (void)args;
+  return qn_match_get_arm(match, "g") != 1 || qn_match_get_arm(match, "m") == 0 ||
+         qn_refuse(out_reason, QN_WHY_predicate, "rows that the added mask hides", "a mask that is not added");
+}
+
 // (mask, scores): booleans by which a `where` chooses between a score and a constant.
 static bool is_choice(const qn_match *match, const qn_arg *args, qn_reason *out_reason) {
   return spans_keys(qn_match_get_graph(match), args[0].value, args[1].value, out_reason);
@@ -187,14 +204,16 @@ static qn_status zero_of(const qn_match *match, const qn_arg *args, qn_attr *out
   "s    = matmul(qs, ks)                                                                    \n" \
   "sc   = mul(s, cs:factor) | div(s, cs) | s                                                \n" \
   "soft = mul(tanh(div(sc, cap:factor)), cap) | sc                                          \n"
-#define WEIGHTS                                                                                 \
+#define WEIGHTS(guard)                                                                          \
   "wide = cast(m)[to=_]?                                                                    \n" \
   "p    = softmax(wide)                                                                     \n" \
-  "g    = where(is_nan(p), z:zero, p) | p                                                   \n" \
+  "g    = where(is_nan(p), z:zero, p) | " guard "p                                          \n" \
   "back = cast(g)[to=_]?                                                                    \n" \
   "vr   = repeat(v)[axis=1, count=_]?                                                       \n" \
   "o    = matmul(back, vr)                                                                  \n" \
   "=> o"
+// ONNX's own definition: rows that the mask hides whole are zero, as they are in attention.
+#define HIDDEN_ROWS "where(equal(reduce_max(mask, ax:last_axis), -inf), z, p) | "
 #define ATTENTION(mask) \
   "o = attention(q, k, v, " mask ")"                                                                    \
   "[scale=@folded_scale(), softcap=@softcap_of(), k_layout=@layout_of_k(), softmax_type=@type_of_softmax()]"
@@ -209,19 +228,19 @@ static qn_status zero_of(const qn_match *match, const qn_arg *args, qn_attr *out
 static const qn_rule rules[] = {
   { .name = "recover_attention",
     .doc = "softmax(scale q k^T + mask) v in its parts is one attention.",
-    .match = SCORES "m = add(soft, mask) | soft\n" WEIGHTS,
-    .where = { { "is_attention", "q", "k", "v" }, { "is_mask", "mask", "s" } },
+    .match = SCORES "m = add(soft, mask) | soft\n" WEIGHTS(HIDDEN_ROWS),
+    .where = { { "is_attention", "q", "k", "v" }, { "is_mask", "mask", "s" }, { "hides_what_it_adds" } },
     .build = ATTENTION("mask"),
-    .sample = SAMPLE("mask: f32[2,1,5,7]", "mask: f32[4]") },
+    .sample = SAMPLE("mask: f32[2,1,5,7]; ax: s64[1] = -1", "mask: f32[4]; ax: s64[1] = -1") },
   { .name = "recover_attention_keep",
     .doc = "The same where a boolean mask says which scores are kept and the others become a constant.",
-    .match = SCORES "m = where(keep, soft, fill:hiding)\n" WEIGHTS,
+    .match = SCORES "m = where(keep, soft, fill:hiding)\n" WEIGHTS(""),
     .where = { { "is_attention", "q", "k", "v" }, { "is_choice", "keep", "s" } },
     .build = "bias = where(keep, const()[value=@zero_of(fill)], fill)\n" ATTENTION("bias"),
     .sample = SAMPLE("keep: bool[2,1,5,7]; fill: f32[] = -3e38", "keep: bool[4,1,4]; fill: f32[] = -3e38") },
   { .name = "recover_attention_hide",
     .doc = "The same where a boolean mask says which scores become a constant.",
-    .match = SCORES "m = where(hide, fill:hiding, soft)\n" WEIGHTS,
+    .match = SCORES "m = where(hide, fill:hiding, soft)\n" WEIGHTS(""),
     .where = { { "is_attention", "q", "k", "v" }, { "is_choice", "hide", "s" } },
     .build = "bias = where(hide, fill, const()[value=@zero_of(fill)])\n" ATTENTION("bias"),
     .sample = SAMPLE("hide: bool[2,1,5,7]; fill: f32[] = -1e30", "hide: bool[4]; fill: f32[] = -1e30") },
@@ -238,10 +257,16 @@ static const qn_rule rules[] = {
 // clang-format on
 
 static const qn_predicate predicates[] = {
-  { "factor", is_factor },          { "zero", is_zero },
-  { "is_attention", is_attention }, { "is_mask", is_mask },
-  { "is_choice", is_choice },       { "is_absent", is_absent },
-  { "hiding", is_hiding },          { 0 },
+  { "factor", is_factor },
+  { "zero", is_zero },
+  { "is_attention", is_attention },
+  { "is_mask", is_mask },
+  { "is_choice", is_choice },
+  { "is_absent", is_absent },
+  { "hiding", is_hiding },
+  { "last_axis", is_last_axis },
+  { "hides_what_it_adds", hides_what_it_adds },
+  { 0 },
 };
 
 static const qn_function functions[] = {

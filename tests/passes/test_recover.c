@@ -286,3 +286,32 @@ Test(recover, a_vector_that_scales_channels_is_no_scale) {
                         "f32[1,2,3,5] = softmax(s)\n  o: f32[1,2,3,4] = matmul(p, v)\n  return o\n}\n"),
                1, "the vector stays in front of attention");
 }
+
+// --- rows that a mask hides whole ----------------------------------------------------------------------------
+
+// ONNX defines them as zero by looking at the mask; attention does by itself.
+static uint32_t count_after_hidden_rows(const char *looked_at, const char *axis) {
+  char text[1200];
+  snprintf(
+      text, sizeof text,
+      "graph \"g\" (q: f32[2,4,5,8], k: f32[2,4,7,8], v: f32[2,4,7,8], mask: f32[2,1,5,7], other: "
+      "f32[2,1,5,7]) {\n"
+      "  z: f32[] = const[value={0}]\n  low: f32[] = const[value={-inf}]\n  ax: s64[1] = const[value={%s}]\n"
+      "  kt: f32[2,4,8,7] = transpose(k)[perm={0, 1, 3, 2}]\n  s: f32[2,4,5,7] = matmul(q, kt)\n"
+      "  m: f32[2,4,5,7] = add(s, mask)\n  p: f32[2,4,5,7] = softmax(m)\n  top = reduce_max(%s, ax)\n"
+      "  none = equal(top, low)\n  g: f32[2,4,5,7] = where(none, z, p)\n  o: f32[2,4,5,8] = matmul(g, v)\n"
+      "  return o\n}\n",
+      axis, looked_at);
+  run r = run_passes("fold,canonicalize,recover-attention,dead-code", text, (qn_pipeline_params){ 0 });
+  uint32_t count = 0;
+  for (qn_node node = qn_graph_get_first(r.graph); node; node = qn_node_get_next(r.graph, node))
+    count += qn_node_get_op(r.graph, node) == QN_OP_attention;
+  end_run(&r);
+  return count;
+}
+
+Test(recover, rows_that_the_mask_hides) {
+  cr_expect_eq(count_after_hidden_rows("mask", "-1"), 1);
+  cr_expect_eq(count_after_hidden_rows("other", "-1"), 0, "another mask than the added one");
+  cr_expect_eq(count_after_hidden_rows("mask", "2"), 0, "another axis than that of the keys");
+}
