@@ -221,8 +221,6 @@ qn_status qn_ptx_read_with(qn_context *context, const qn_ptx_row_set *rows, cons
                            const char *place, qn_ptx_program **out_program);
 // NULL if there is none.
 const qn_ptx_function *qn_ptx_find_entry(const qn_ptx_program *program, const char *name);
-// The row of an opcode; NULL if there is none. `name` without modifiers.
-const qn_ptx_row *qn_ptx_find_row(const char *name, size_t length);
 
 // For messages: the name of a register, "%r12", in `out`; a line of the text without the space around it.
 void qn_ptx_write_register(const qn_ptx_program *program, uint32_t reg, char *out, size_t size);

@@ -32,12 +32,6 @@ static bool same(const char *word, const char *name, size_t length) {
   return strncmp(word, name, length) == 0 && word[length] == 0;
 }
 
-const qn_ptx_row *qn_ptx_find_row(const char *name, size_t length) {
-  for (const qn_ptx_row *row = rows; row->name; row++)
-    if (same(row->name, name, length)) return row;
-  return NULL;
-}
-
 qn_ptx_token qn_ptx_find_token(const qn_ptx_instr *instr, qn_ptx_token_kind kind, uint32_t n) {
   for (uint32_t i = 0; i < instr->token_count; i++)
     if (tokens[instr->tokens[i]].kind == kind && n-- == 0) return instr->tokens[i];

@@ -33,7 +33,7 @@ Test(ptx_table, every_opcode_is_found_and_names_tokens_that_exist) {
   qn_ptx_words_init(&words, &set);
   for (uint32_t i = 0; i < set.count; i++) {
     const qn_ptx_row *row = &set.rows[i];
-    cr_expect_eq(qn_ptx_find_row(row->name, strlen(row->name)), row, "'%s' has two rows", row->name);
+    for (uint32_t k = 0; k < i; k++) cr_expect_str_neq(set.rows[k].name, row->name, "two rows of one name");
     cr_expect_eq(qn_ptx_words_find_row(&words, row->name, strlen(row->name)), row, "%s", row->name);
     cr_expect_leq(row->results, 2, "%s", row->name);
     cr_expect_leq(row->sources_min, row->sources_max, "%s", row->name);
@@ -45,8 +45,8 @@ Test(ptx_table, every_opcode_is_found_and_names_tokens_that_exist) {
       at += length + (at[length] == ' ');
     }
   }
-  cr_expect_null(qn_ptx_find_row("nonsense", 8));
-  cr_expect_null(qn_ptx_find_row("", 0));
+  cr_expect_null(qn_ptx_words_find_row(&words, "nonsense", 8));
+  cr_expect_null(qn_ptx_words_find_row(&words, "", 0));
 }
 
 Test(ptx_table, a_row_takes_its_tokens_alone) {
