@@ -81,10 +81,6 @@ const qn_attr_tensor *qn_graph_copy_tensor(qn_graph *graph, const qn_tensor *ten
   return copy;
 }
 
-uint64_t qn_tensor_get_elided_hash(const qn_tensor *tensor) {
-  return ((const qn_attr_tensor *)(const void *)tensor)->elided_hash;
-}
-
 // --- adding ------------------------------------------------------------------------------------------------
 
 static qn_status fail_node(qn_graph *graph, const qn_node_params *params, const char *what,

@@ -152,8 +152,6 @@ void qn_node_set_location(qn_graph *graph, qn_node node, qn_str location);
 const qn_node_attr *qn_node_find_attr(const qn_graph *graph, qn_node node, int index);
 // Whether two nodes have the same op and the same attributes (operands are not compared).
 bool qn_node_same_attrs(const qn_graph *graph, qn_node a, qn_node b);
-// Hash of an elided tensor of an attribute.
-uint64_t qn_tensor_get_elided_hash(const qn_tensor *tensor);
 
 // Whether a dim is at least 0 whatever its symbols, which stand for sizes: no term has a negative coefficient.
 bool qn_dim_never_negative(const qn_graph *graph, qn_dim dim);

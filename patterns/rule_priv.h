@@ -120,7 +120,6 @@ void qn_rule_set_destroy(qn_rule_set *set);
 // In the order in which they are tried: gain, operations, registration.
 uint32_t qn_rule_set_get_count(const qn_rule_set *set);
 const qn_rule *qn_rule_set_get_rule(const qn_rule_set *set, uint32_t index);
-const qn_family *qn_rule_set_get_family(const qn_rule_set *set, uint32_t index);
 int64_t qn_rule_set_find(const qn_rule_set *set, const char *name); // -1 if there is none
 
 // --- misses ----------------------------------------------------------------------------------------------

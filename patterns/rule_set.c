@@ -324,9 +324,6 @@ uint32_t qn_rule_set_get_count(const qn_rule_set *set) {
 const qn_rule *qn_rule_set_get_rule(const qn_rule_set *set, uint32_t index) {
   return set->programs[index].rule;
 }
-const qn_family *qn_rule_set_get_family(const qn_rule_set *set, uint32_t index) {
-  return set->programs[index].family;
-}
 int64_t qn_rule_set_find(const qn_rule_set *set, const char *name) {
   for (uint32_t i = 0; i < set->count; i++)
     if (!strcmp(set->programs[i].rule->name, name)) return i;

@@ -63,14 +63,6 @@ static uint64_t count_elements(const qn_quantize_args *args) {
   return count;
 }
 
-qn_status qn_scheme_count_scales(qn_context *context, const qn_scheme *scheme, int32_t rank,
-                                 const int64_t *dims, uint64_t *out_count) {
-  scale_map map;
-  QN_TRY(map_scales(context, scheme, rank, dims, &map));
-  *out_count = map.count;
-  return QN_OK;
-}
-
 static qn_status check(qn_context *context, const qn_quantize_args *args, scale_map *out_map) {
   const qn_scheme *scheme = args->scheme;
   QN_TRY(map_scales(context, scheme, args->rank, args->dims, out_map));

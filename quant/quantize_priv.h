@@ -18,11 +18,6 @@ typedef struct qn_quantize_args {
   bool wide;
 } qn_quantize_args;
 
-// How many scales a tensor of these dims has under the scheme. Errors: QN_INVALID for an axis or a group size
-// that does not fit the dims; the message has no place, the caller adds its own.
-qn_status qn_scheme_count_scales(qn_context *context, const qn_scheme *scheme, int32_t rank,
-                                 const int64_t *dims, uint64_t *out_count);
-
 // Codes of `x` as unpacked elements of the scheme's target.
 // Errors: QN_INVALID for parameters that do not fit the dims, or a zero point other than 0 on a float target;
 // QN_UNSUPPORTED for a target that codes are not written in.

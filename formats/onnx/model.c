@@ -101,11 +101,6 @@ int64_t qn_onnx_attr_int(const pb_node *node, const char *name, int64_t otherwis
   return attr && attr->has_i ? attr->i : otherwise;
 }
 
-double qn_onnx_attr_float(const pb_node *node, const char *name, double otherwise) {
-  const pb_attr *attr = qn_onnx_find_attr(node, name);
-  return attr && attr->has_f ? (double)attr->f : otherwise;
-}
-
 qn_status qn_onnx_fail_node(qn_onnx_model *model, qn_status status, const pb_node *node, const char *format,
                             ...) {
   char text[512];

@@ -204,7 +204,6 @@ qn_status qn_onnx_map_attrs(qn_onnx_importer *im, const char *words, bool *out_r
 
 // Integer attribute or its default.
 int64_t qn_onnx_attr_int(const pb_node *node, const char *name, int64_t otherwise);
-double qn_onnx_attr_float(const pb_node *node, const char *name, double otherwise);
 
 // Specials (special.c, constant.c, quantize.c, attention.c).
 qn_status qn_onnx_special_constant(qn_onnx_importer *im, bool *out_read);
