@@ -1,5 +1,5 @@
 // Every instruction that C does not have, one function each. Nothing else in the device code is architecture
-// specific, and nothing else is replaced when a kernel is run on the CPU (tests/codegen/host_ptx.h).
+// specific.
 //
 // Shared memory is addressed by u32 byte addresses, global memory by pointers. "Warp" functions are collective:
 // all 32 lanes call them together. Arithmetic that must round in one way only is written with these functions,

@@ -1,5 +1,5 @@
-// The schedule `mma`: one block computes TILE_Q rows (rows.cuh) of one kv head; each warp owns ROW_BLOCKS blocks of 16 of them
-// and walks over all kv tiles, which the block copies ahead of use into a ring of STAGES buffers.
+// The schedule `mma`: one block computes TILE_Q rows (rows.cuh) of one kv head; each warp owns ROW_BLOCKS blocks of 16
+// of them and walks over the kv tiles, which the block copies ahead of use into a ring of STAGES buffers.
 //
 //   shared memory:  [ q tile ][ k 0 ][ v 0 ][ k 1 ][ v 1 ] ...      at the end the output, from the start
 //   ring:           wait for tile i, barrier, start copy of tile i + STAGES - 1, compute on tile i

@@ -3,8 +3,9 @@
 //
 // Where the scores are plain products (SCORES_RAW), scale and log2(e) are one factor, `base` is in log2 units and
 // a weight is exp2(s * SCORE_FACTOR - base); so it is with capped scores, which are bounded. With an additive mask or
-// slopes, or a scale that is not positive, the scores are scaled and biased first, `base` is in their units and a weight is exp2((s - base) * SCORE_FACTOR): a mask of
-// -FLT_MAX then stays finite, and a row masked by it everywhere averages over all positions as it does elsewhere.
+// slopes, or a scale that is not positive, the scores are scaled and biased first, `base` is in their units and a
+// weight is exp2((s - base) * SCORE_FACTOR): a mask of -FLT_MAX then stays finite, and a row masked by it everywhere
+// averages over all positions as it does elsewhere.
 
 struct row_state {
   float base; // the largest score so far

@@ -41,8 +41,7 @@ typedef struct qn_emu_warp {
 void qn_emu_fault(qn_emu_warp *warp, const qn_ptx_instr *instr, int lane, const char *format, ...)
     QN_PRINTF(4, 5);
 
-// --- operands
-// ----------------------------------------------------------------------------------------------------
+// --- operands -------------------------------------------------------------------------------------------
 
 // "register %r12 is read before it was written", for the first of `lanes` that are undefined.
 void qn_emu_fault_poison(qn_emu_warp *warp, const qn_ptx_instr *instr, const qn_ptx_operand *operand,
@@ -122,8 +121,7 @@ static inline void qn_emu_write_pred(qn_emu_warp *warp, const qn_ptx_operand *op
   warp->defined[operand->reg] |= lanes;
 }
 
-// --- memory
-// ------------------------------------------------------------------------------------------------------
+// --- memory ---------------------------------------------------------------------------------------------
 
 typedef enum qn_emu_access { QN_EMU_READ, QN_EMU_WRITE, QN_EMU_ATOMIC } qn_emu_access;
 
@@ -142,8 +140,7 @@ void qn_emu_unlock(qn_emu_warp *warp);
 void qn_emu_count_access(qn_emu_warp *warp, qn_ptx_token space, const uint64_t addresses[QN_EMU_LANES],
                          uint32_t lanes, uint32_t bytes, bool write);
 
-// --- the device
-// --------------------------------------------------------------------------------------------------
+// --- the device -----------------------------------------------------------------------------------------
 
 // `index` of QN_COUNTER_MAP by name, for bind functions: instr->counter = QN_COUNTER_integer.
 enum {

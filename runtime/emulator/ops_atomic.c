@@ -9,8 +9,7 @@ enum { ELEMENTS_MAX = 8 };
 // The new value of `old`; values are zero-extended from the type's width, and cut to it afterwards.
 typedef uint64_t (*atomic_operation)(uint64_t old, uint64_t b, uint64_t c);
 
-// --- integers
-// ----------------------------------------------------------------------------------------------------
+// --- integers -------------------------------------------------------------------------------------------
 
 #define OPERATION(name, expression)                                                                            \
   static uint64_t name(uint64_t old, uint64_t b, uint64_t c) {                                                 \
@@ -32,8 +31,7 @@ OPERATION(bits_xor, old ^ b)
 OPERATION(exchange, b)
 OPERATION(compare_and_swap, old == b ? c : old)
 
-// --- floats
-// ------------------------------------------------------------------------------------------------------
+// --- floats ---------------------------------------------------------------------------------------------
 
 static float to_f32(uint64_t bits) {
   uint32_t word = (uint32_t)bits;
@@ -74,8 +72,7 @@ X(bf16)
 #undef X
 #undef OPERATION
 
-// --- forms
-// -------------------------------------------------------------------------------------------------------
+// --- forms ----------------------------------------------------------------------------------------------
 
 static const struct {
   uint8_t name, type; // qn_ptx_token
@@ -125,8 +122,7 @@ typedef struct atomic_form {
 } atomic_form;
 _Static_assert(sizeof(atomic_form) == sizeof(uint64_t), "kept in an instruction");
 
-// --- a warp
-// ------------------------------------------------------------------------------------------------------
+// --- a warp ---------------------------------------------------------------------------------------------
 
 typedef uint64_t element_values[ELEMENTS_MAX][QN_EMU_LANES];
 
@@ -198,8 +194,7 @@ static void execute_atomic(qn_emu_warp *warp, const qn_ptx_instr *instr, uint32_
   if (form.address == 1) store_elements(warp, instr, form.bytes, lanes, old);
 }
 
-// --- binding
-// -----------------------------------------------------------------------------------------------------
+// --- binding --------------------------------------------------------------------------------------------
 
 static bool find_operation(const qn_ptx_instr *instr, atomic_form *form) {
   qn_ptx_token type = qn_ptx_type(instr, 0);

@@ -3,8 +3,7 @@
 
 #define FTZ QN_EMU_FLAG(ftz)
 
-// --- comparisons as operations: types[1] is the comparison
-// -----------------------------------------------------
+// --- comparisons as operations: types[1] is the comparison ----------------------------------------------
 
 #define EQUALITY(X, type, lanes)                                                                               \
   X(type, lanes, eq, 0, a == b)                                                                                \
@@ -70,8 +69,7 @@ COMPARE_MAP(COMPARE_COMPUTE)
 static const qn_emu_operation rows[] = { COMPARE_MAP(COMPARE_ROW) };
 static const qn_emu_operations comparisons = { rows, QN_COUNT(rows), QN_COUNTER_integer };
 
-// --- combination with a predicate
-// ------------------------------------------------------------------------------
+// --- combination with a predicate -----------------------------------------------------------------------
 
 // Slot 3, where there is one.
 static uint32_t combine(qn_emu_warp *warp, const qn_ptx_instr *instr, uint32_t lanes, uint32_t bits) {

@@ -2,8 +2,7 @@
 #include "runtime/emulator/cvt_priv.h"
 #include "runtime/emulator/forms_priv.h"
 
-// --- types
-// -------------------------------------------------------------------------------------------------------
+// --- types ----------------------------------------------------------------------------------------------
 
 static const qn_float_format *float_format(qn_ptx_token type) {
   switch (type) {
@@ -24,8 +23,7 @@ static bool is_int(qn_ptx_token type) {
   return is_signed(type) || type == QN_PTX_u8 || type == QN_PTX_u16 || type == QN_PTX_u32 || type == QN_PTX_u64;
 }
 
-// --- one value
-// ---------------------------------------------------------------------------------------------------
+// --- one value ------------------------------------------------------------------------------------------
 
 // .sat of a float: to [0, 1], NaN to 0.
 static qn_number clamp_to_unit(qn_number n) {
@@ -72,8 +70,7 @@ uint64_t qn_emu_convert(const qn_emu_cvt *cvt, uint64_t bits) {
   return result;
 }
 
-// --- a warp
-// ------------------------------------------------------------------------------------------------------
+// --- a warp ---------------------------------------------------------------------------------------------
 
 // A register may be wider than the type, on either side.
 static void load(qn_emu_warp *warp, const qn_ptx_instr *instr, qn_ptx_token type, uint32_t lanes,
@@ -113,8 +110,7 @@ static void execute_cvt(qn_emu_warp *warp, const qn_ptx_instr *instr, uint32_t l
   store(warp, instr, lanes, values);
 }
 
-// --- forms
-// -------------------------------------------------------------------------------------------------------
+// --- forms ----------------------------------------------------------------------------------------------
 
 typedef enum rounding_need {
   NO_ROUNDING,

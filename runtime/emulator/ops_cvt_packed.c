@@ -6,8 +6,7 @@
 #include "runtime/emulator/cvt_priv.h"
 #include "runtime/emulator/forms_priv.h"
 
-// --- elements
-// ----------------------------------------------------------------------------------------------------
+// --- elements -------------------------------------------------------------------------------------------
 
 static bool is_nan(uint32_t bits) {
   return (bits & 0x7FFFFFFFu) > 0x7F800000u;
@@ -65,8 +64,7 @@ static uint32_t bf16_from_ue8m0(const qn_emu_cvt *cvt, uint32_t code) {
   return qn_e8m0_to_f32(code) >> 16;
 }
 
-// --- forms
-// -------------------------------------------------------------------------------------------------------
+// --- forms ----------------------------------------------------------------------------------------------
 
 typedef enum permission { NEVER, MAY, MUST } permission;
 
@@ -159,8 +157,7 @@ bool qn_emu_bind_cvt_packed(qn_ptx_instr *instr, const char **out_words) {
   return true;
 }
 
-// --- cvt.pack
-// ----------------------------------------------------------------------------------------------------
+// --- cvt.pack -------------------------------------------------------------------------------------------
 
 // Clamps two s32 and puts them together, in front of what is left of the third source.
 static void execute_pack(qn_emu_warp *warp, const qn_ptx_instr *instr, uint32_t lanes) {

@@ -1,8 +1,7 @@
 // Logic and shifts: bits of integers and predicates, functions of three operands, funnel shifts, bytes.
 #include "runtime/emulator/operation_priv.h"
 
-// --- shifts: amounts of the operand's width or more are that width
-// ---------------------------------------------
+// --- shifts: amounts of the operand's width or more are that width --------------------------------------
 
 static inline uint64_t left(uint64_t value, uint32_t by, uint32_t bits) {
   return by < bits ? value << by : 0;
@@ -21,8 +20,7 @@ static inline uint32_t funnel_right(uint32_t low, uint32_t high, uint32_t by) {
   return (uint32_t)(((uint64_t)high << 32 | low) >> by);
 }
 
-// --- functions of three bits: bit 4 a + 2 b + c of the table is the result
-// ------------------------------------
+// --- functions of three bits: bit 4 a + 2 b + c of the table is the result ------------------------------
 
 static inline uint32_t look_up(uint32_t a, uint32_t b, uint32_t c, uint32_t table) {
 #define ROW(i) ((0 - (table >> i & 1)) & (i & 4 ? a : ~a) & (i & 2 ? b : ~b) & (i & 1 ? c : ~c))
@@ -30,8 +28,7 @@ static inline uint32_t look_up(uint32_t a, uint32_t b, uint32_t c, uint32_t tabl
 #undef ROW
 }
 
-// --- bytes: the ISA's tables of prmt
-// --------------------------------------------------------------------------
+// --- bytes: the ISA's tables of prmt --------------------------------------------------------------------
 
 static inline uint32_t byte_of(uint32_t a, uint32_t b, uint32_t i) {
   return (uint32_t)(((uint64_t)b << 32 | a) >> 8 * (i & 7)) & 0xFF;
@@ -49,8 +46,7 @@ static inline uint32_t permute(uint32_t a, uint32_t b, uint32_t c) {
          selected(a, b, c >> 12) << 24;
 }
 
-// --- lists
-// ----------------------------------------------------------------------------------------------------
+// --- lists ----------------------------------------------------------------------------------------------
 
 #define LOGIC(X, opcode, predicates, expression)                                                               \
   X(opcode, plain, pred, pred, pred, pred, none, none, 0, predicates)                                          \

@@ -84,8 +84,7 @@ static void execute_movmatrix(qn_emu_warp *warp, const qn_ptx_instr *instr, uint
   qn_emu_write32(warp, qn_ptx_at(instr, 0, 0), lanes, words);
 }
 
-// --- forms
-// -------------------------------------------------------------------------------------------------------
+// --- forms ----------------------------------------------------------------------------------------------
 
 static bool bind_matrix(qn_ptx_instr *instr, const char **out_words) {
   instr->counter = QN_COUNTER_matrix_loads;

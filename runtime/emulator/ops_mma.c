@@ -15,8 +15,7 @@ typedef struct mma_type {
   bool is_signed;
 } mma_type;
 
-// --- elements
-// ----------------------------------------------------------------------------------------------------
+// --- elements -------------------------------------------------------------------------------------------
 
 static inline double from_f32(uint32_t bits) {
   float value;
@@ -89,8 +88,7 @@ static uint32_t to_f16_code(double sum) {
   return qn_f16_from_f64(bits, 0);
 }
 
-// --- products
-// ----------------------------------------------------------------------------------------------------
+// --- products -------------------------------------------------------------------------------------------
 
 typedef struct mma_operands {
   uint32_t a[QN_FRAGMENT_M * QN_FRAGMENT_K_MAX], b[QN_FRAGMENT_K_MAX * QN_FRAGMENT_N];
@@ -158,8 +156,7 @@ static void multiply_ints(const mma_type *a_type, const mma_type *b_type, uint32
   }
 }
 
-// --- instructions
-// ------------------------------------------------------------------------------------------------
+// --- instructions ---------------------------------------------------------------------------------------
 
 // Fits into qn_ptx_instr.immediate.
 typedef struct mma_shape {

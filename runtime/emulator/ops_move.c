@@ -20,8 +20,7 @@ static void execute_predicate(qn_emu_warp *warp, const qn_ptx_instr *instr, uint
   qn_emu_write_pred(warp, qn_ptx_at(instr, 0, 0), lanes, bits);
 }
 
-// --- vectors: the first element is the lowest
-// --------------------------------------------------------------------
+// --- vectors: the first element is the lowest -----------------------------------------------------------
 
 // `immediate`: the bits of an element.
 static void execute_pack(qn_emu_warp *warp, const qn_ptx_instr *instr, uint32_t lanes) {

@@ -4,8 +4,7 @@
 // instruction; each mask is then served by itself.
 #include "runtime/emulator/forms_priv.h"
 
-// --- members
-// -----------------------------------------------------------------------------------------------------
+// --- members --------------------------------------------------------------------------------------------
 
 typedef struct members {
   const uint32_t *masks;
@@ -47,8 +46,7 @@ static bool has_result_pair(const qn_ptx_instr *instr, bool needed) {
          (pred->kind == QN_PTX_SINK || pred->type == QN_PTX_pred);
 }
 
-// --- shfl
-// --------------------------------------------------------------------------------------------------------
+// --- shfl -----------------------------------------------------------------------------------------------
 
 // The lane that `lane` reads from by the ISA's rule; *out_inside is false where that would leave its segment
 // and it reads its own value.
@@ -115,8 +113,7 @@ bool qn_emu_bind_shfl(const qn_ptx_program *program, qn_ptx_instr *instr, const 
   return instr->immediate && qn_ptx_type(instr, 0) == QN_PTX_b32;
 }
 
-// --- vote, activemask, elect
-// -------------------------------------------------------------------------------------
+// --- vote, activemask, elect ----------------------------------------------------------------------------
 
 static void execute_vote(qn_emu_warp *warp, const qn_ptx_instr *instr, uint32_t lanes) {
   uint32_t given = qn_emu_read_pred(warp, instr, qn_ptx_at(instr, 1, 0), lanes), pred = 0;
@@ -190,8 +187,7 @@ bool qn_emu_bind_elect(const qn_ptx_program *program, qn_ptx_instr *instr, const
   return has_result_pair(instr, true);
 }
 
-// --- match
-// -------------------------------------------------------------------------------------------------------
+// --- match ----------------------------------------------------------------------------------------------
 
 // The lanes of a group that hold the same value as `lane`.
 static uint32_t equal_lanes(const uint64_t *values, uint32_t group, uint32_t lane) {
@@ -239,8 +235,7 @@ bool qn_emu_bind_match(const qn_ptx_program *program, qn_ptx_instr *instr, const
   return has_result_pair(instr, false) && (all || instr->slots[0].count == 1);
 }
 
-// --- redux
-// -------------------------------------------------------------------------------------------------------
+// --- redux ----------------------------------------------------------------------------------------------
 
 typedef uint32_t (*reduction)(uint32_t a, uint32_t b);
 

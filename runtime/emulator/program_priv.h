@@ -226,8 +226,7 @@ const qn_ptx_function *qn_ptx_find_entry(const qn_ptx_program *program, const ch
 void qn_ptx_write_register(const qn_ptx_program *program, uint32_t reg, char *out, size_t size);
 const char *qn_ptx_get_line(const qn_ptx_program *program, uint32_t line, size_t *out_length);
 
-// --- for bind functions
-// ----------------------------------------------------------------------------------------
+// --- for bind functions ---------------------------------------------------------------------------------
 
 #define OP(name, results, sources_min, sources_max, bind, accepts)                                             \
   bool qn_emu_bind_##bind(const qn_ptx_program *program, qn_ptx_instr *instr, const char **out_words);

@@ -118,8 +118,7 @@ bool qn_ptx_name_find_register(const qn_ptx_reader *reader, const qn_ptx_lexeme 
   return true;
 }
 
-// --- scopes and labels
-// -----------------------------------------------------------------------------------------
+// --- scopes and labels ----------------------------------------------------------------------------------
 
 qn_status qn_ptx_scope_open(qn_ptx_reader *reader, const qn_ptx_lexeme *token) {
   if (reader->depth == QN_PTX_DEPTH_MAX)

@@ -5,8 +5,7 @@
 
 enum { TEXT_MAX = 64 << 20, SHOWN_MAX = 100, FILES_MAX = 65535 };
 
-// --- failing
-// ---------------------------------------------------------------------------------------------------
+// --- failing --------------------------------------------------------------------------------------------
 
 static const char *trim(const char *start, const char *end, size_t *out_length) {
   while (start < end && (*start == ' ' || *start == '\t')) start++;
@@ -44,8 +43,7 @@ qn_status qn_ptx_fail_expected(const qn_ptx_reader *reader, const char *what) {
                      token->kind == QN_LEX_DOT ? "." : "", (int)token->length, token->text);
 }
 
-// --- tokens
-// ----------------------------------------------------------------------------------------------------
+// --- tokens ---------------------------------------------------------------------------------------------
 
 void qn_ptx_next(qn_ptx_reader *reader) {
   reader->token = qn_ptx_lex(&reader->lexer);
@@ -98,8 +96,7 @@ qn_status qn_ptx_expect_word(qn_ptx_reader *reader, qn_ptx_token_kind kind, cons
   return QN_OK;
 }
 
-// --- the module
-// ------------------------------------------------------------------------------------------------
+// --- the module -----------------------------------------------------------------------------------------
 
 // .version 9.5
 static qn_status read_version(qn_ptx_reader *reader) {
@@ -218,8 +215,7 @@ static qn_status read_module(qn_ptx_reader *reader) {
   return QN_OK;
 }
 
-// --- the end
-// ---------------------------------------------------------------------------------------------------
+// --- the end --------------------------------------------------------------------------------------------
 
 // Dynamic shared memory begins where static shared memory ends, aligned as the strictest variable there wants.
 static qn_status settle_variables(qn_ptx_reader *reader) {
@@ -300,8 +296,7 @@ static qn_status finish(qn_ptx_reader *reader) {
   return QN_OK;
 }
 
-// --- reading
-// ---------------------------------------------------------------------------------------------------
+// --- reading --------------------------------------------------------------------------------------------
 
 static void free_arrays(qn_ptx_reader *reader) {
 #define FREE(array, capacity) qn_free(reader->context, reader->array, reader->capacity * sizeof *reader->array)

@@ -20,8 +20,7 @@ static qn_status read_params(qn_ptx_reader *reader, uint32_t *out_count) {
   return qn_ptx_expect(reader, ')', NULL);
 }
 
-// --- performance directives
-// ------------------------------------------------------------------------------------
+// --- performance directives -----------------------------------------------------------------------------
 
 typedef enum directive_use { IGNORED, THREADS_MAX, THREADS_REQUIRED, CLUSTER } directive_use;
 
@@ -76,8 +75,7 @@ static qn_status read_directives(qn_ptx_reader *reader) {
   return QN_OK;
 }
 
-// --- functions
-// -------------------------------------------------------------------------------------------------
+// --- functions ------------------------------------------------------------------------------------------
 
 // The function of a name: the one that is declared already, or a new one. Its own name belongs to the module.
 static qn_status find_or_add(qn_ptx_reader *reader, const qn_ptx_lexeme *token, bool is_entry) {

@@ -74,8 +74,7 @@ qn_status qn_ptx_read_constant(qn_ptx_reader *reader, qn_ptx_operand *out_operan
   return QN_OK;
 }
 
-// --- names
-// -----------------------------------------------------------------------------------------------------
+// --- names ----------------------------------------------------------------------------------------------
 
 // "%tid.x" is a name and a word behind it without space.
 static qn_status read_special(qn_ptx_reader *reader, const qn_ptx_lexeme *name, qn_ptx_operand *out_operand) {
@@ -126,8 +125,7 @@ static qn_status read_name(qn_ptx_reader *reader, qn_ptx_operand *out_operand) {
                      token.text);
 }
 
-// --- slots
-// -----------------------------------------------------------------------------------------------------
+// --- slots ----------------------------------------------------------------------------------------------
 
 qn_status qn_ptx_push_operand(qn_ptx_reader *reader, const qn_ptx_operand *operand) {
   if (reader->operand_count == QN_PTX_OPERANDS_MAX)

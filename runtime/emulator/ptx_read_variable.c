@@ -14,8 +14,7 @@ static uint64_t bytes_max(qn_ptx_token space) {
   }
 }
 
-// --- registers
-// -------------------------------------------------------------------------------------------------
+// --- registers ------------------------------------------------------------------------------------------
 
 static qn_status add_registers(qn_ptx_reader *reader, const qn_ptx_lexeme *name, qn_ptx_token type,
                                bool is_range, uint64_t count) {
@@ -64,8 +63,7 @@ qn_status qn_ptx_read_registers(qn_ptx_reader *reader) {
   return qn_ptx_expect(reader, ';', NULL);
 }
 
-// --- layout
-// ----------------------------------------------------------------------------------------------------
+// --- layout ---------------------------------------------------------------------------------------------
 
 static qn_status read_align(qn_ptx_reader *reader, uint32_t *out_align) {
   qn_ptx_lexeme place = reader->token;
@@ -215,8 +213,7 @@ qn_status qn_ptx_read_variable(qn_ptx_reader *reader, const qn_ptx_layout *layou
   return QN_OK;
 }
 
-// --- initialisers
-// ----------------------------------------------------------------------------------------------
+// --- initialisers ---------------------------------------------------------------------------------------
 
 // The bytes of one value of the type, little-endian.
 static qn_status read_value(qn_ptx_reader *reader, qn_ptx_token type, uint8_t *out_bytes) {

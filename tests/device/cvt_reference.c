@@ -18,8 +18,7 @@ uint64_t low_bits(uint64_t value, int bits) {
   return bits == 64 ? value : value & (((uint64_t)1 << bits) - 1);
 }
 
-// --- floats
-// ------------------------------------------------------------------------------------------------------
+// --- floats ---------------------------------------------------------------------------------------------
 
 // The number of a code without sign, also beyond the largest: there the next powers of two would stand.
 static long double magnitude_of(const float_type *type, uint64_t code) {
@@ -75,8 +74,7 @@ uint64_t encode(const float_type *type, long double value, const char *rounding,
   return code | (uint64_t)negative << (type->bits - 1);
 }
 
-// --- integers
-// ----------------------------------------------------------------------------------------------------
+// --- integers -------------------------------------------------------------------------------------------
 
 int int_width(const char *type) {
   return atoi(type + 1);
@@ -96,8 +94,7 @@ long double round_to_integer(long double value, const char *rounding) {
   return copysignl(below + up, value);
 }
 
-// --- all of cvt
-// --------------------------------------------------------------------------------------------------
+// --- all of cvt -----------------------------------------------------------------------------------------
 
 static bool has(const char *modifiers, const char *word) {
   const char *at = strstr(modifiers, word);
@@ -185,8 +182,7 @@ size_t fill_floats(const float_type *type, uint64_t in[FLOAT_INPUTS]) {
   return FLOAT_INPUTS;
 }
 
-// --- kernels
-// -----------------------------------------------------------------------------------------------------
+// --- kernels --------------------------------------------------------------------------------------------
 
 static char register_of(int bits) {
   return bits == 8 ? 'c' : bits == 16 ? 'h' : bits == 32 ? 'r' : 'd';

@@ -30,8 +30,7 @@ uint32_t device_random(uint64_t *state) {
   return (uint32_t)(*state >> 32);
 }
 
-// --- the text
-// ----------------------------------------------------------------------------------------------------
+// --- the text -------------------------------------------------------------------------------------------
 
 static const char *target_of(const device_kernel *kernel) {
   return kernel->target ? kernel->target : "sm_80";
@@ -59,8 +58,7 @@ static void write_text(const device_kernel *kernel, qn_buf *text) {
   qn_buf_printf(text, "%s\n  ret;\n}\n", kernel->body);
 }
 
-// --- the device
-// --------------------------------------------------------------------------------------------------
+// --- the device -----------------------------------------------------------------------------------------
 
 // The emulator takes the target that the kernel is written for, so that it runs every one.
 static qn_status open_device(qn_context *context, const device_kernel *kernel, qn_device **out_device) {

@@ -143,8 +143,7 @@ Test(approx, pairs) {
   }
 }
 
-// --- quotients: a / b within 2 ulp, and what div.approx makes of large divisors
-// ----------------------------------
+// --- quotients: a / b within 2 ulp, and what div.approx makes of large divisors -------------------------
 
 static float divided(uint64_t a, uint64_t b) {
   return as_f32((uint32_t)a) / as_f32((uint32_t)b);

@@ -73,8 +73,7 @@ static void check_order(const char *what, operation apply, int bits, const memor
                (unsigned long long)current);
 }
 
-// --- integers
-// ----------------------------------------------------------------------------------------------------
+// --- integers -------------------------------------------------------------------------------------------
 
 static uint64_t add(uint64_t old, uint64_t b) {
   return old + b;
@@ -254,8 +253,7 @@ Test(red, integers) {
   check_red("global");
 }
 
-// --- floats
-// ------------------------------------------------------------------------------------------------------
+// --- floats ---------------------------------------------------------------------------------------------
 
 enum { PAIRS = 1024 };
 
@@ -356,8 +354,7 @@ Test(red, vectors) {
     cr_assert_eq(out[i], encode(&type_f32, 32 * (i + 1), "rn", false), "%d: %x", i, out[i]);
 }
 
-// --- what is wrong
-// -----------------------------------------------------------------------------------------------
+// --- what is wrong --------------------------------------------------------------------------------------
 
 static void check_fault(const char *op, qn_status status, const char *words) {
   char body[256];

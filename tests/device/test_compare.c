@@ -97,8 +97,7 @@ Test(compare, floats) {
   OPERATIONS_CHECK(table);
 }
 
-// --- with a predicate, in pairs, flushed
-// -------------------------------------------------------------------------
+// --- with a predicate, in pairs, flushed ----------------------------------------------------------------
 
 #define EXPECT(name, value)                                                                                    \
   static uint64_t name(const uint64_t *s) {                                                                    \

@@ -12,8 +12,7 @@ static uint64_t random_bits(uint64_t *state) {
   return high << 32 | device_random(state);
 }
 
-// --- integers
-// ----------------------------------------------------------------------------------------------------
+// --- integers -------------------------------------------------------------------------------------------
 
 enum { INT_INPUTS = 640 };
 
@@ -74,8 +73,7 @@ Test(cvt, ints_to_ints_saturate) {
     }
 }
 
-// --- floats and integers
-// -----------------------------------------------------------------------------------------
+// --- floats and integers --------------------------------------------------------------------------------
 
 static void check_int_to_float(const float_type *to, const char *from, const char *rounding) {
   uint64_t in[INT_INPUTS], out[INT_INPUTS];
@@ -160,8 +158,7 @@ Test(cvt, bf16_to_ints) {
     check_float_to_int(int_types[to], &type_bf16, "rz");
 }
 
-// --- floats
-// ------------------------------------------------------------------------------------------------------
+// --- floats ---------------------------------------------------------------------------------------------
 
 typedef struct float_pair {
   const float_type *to, *from;
@@ -268,8 +265,7 @@ Test(cvt, tf32) {
   check_floats(&(float_pair){ &type_tf32, &type_f32, "sm_100a" }, ".rna.satfinite", "rna");
 }
 
-// --- what is refused
-// ---------------------------------------------------------------------------------------------
+// --- what is refused ------------------------------------------------------------------------------------
 
 Test(cvt, refusals_are_worded) {
   static const struct {

@@ -25,8 +25,7 @@ static void run(const char *op, int from_bits, int to_bits, int sources, size_t 
           in, out, count);
 }
 
-// --- from two f32
-// ------------------------------------------------------------------------------------------------
+// --- from two f32 ---------------------------------------------------------------------------------------
 
 static uint32_t f32_code(long double value) {
   return (uint32_t)encode(&type_f32, value, "rn", false);
@@ -101,8 +100,7 @@ Test(cvt_packed, e2m1x2_from_f32) {
   check_from_f32(&type_e2m1, ".rn.satfinite.relu", "rn");
 }
 
-// --- from and to f16x2
-// -------------------------------------------------------------------------------------------
+// --- from and to f16x2 ----------------------------------------------------------------------------------
 
 // Every code beside its complement's byte-swapped self, so that both halves see all.
 static void fill_every_pair(void) {
@@ -163,8 +161,7 @@ Test(cvt_packed, every_e2m1_to_f16) {
   check_to_f16(&type_e2m1, ".rn.relu");
 }
 
-// --- ue8m0
-// -------------------------------------------------------------------------------------------------------
+// --- ue8m0 ----------------------------------------------------------------------------------------------
 
 // Code c is 2^(c - 127), 255 is NaN. The sign is dropped.
 static uint64_t ue8m0_of(long double value, bool up, bool satfinite) {
@@ -217,8 +214,7 @@ Test(cvt_packed, bf16x2_from_ue8m0x2) {
     }
 }
 
-// --- cvt.pack
-// ----------------------------------------------------------------------------------------------------
+// --- cvt.pack -------------------------------------------------------------------------------------------
 
 static const char *const pack_types[] = { "u16", "s16", "u8", "s8", "u4", "s4", "u2", "s2" };
 

@@ -96,8 +96,7 @@ Test(floating, pairs) {
   OPERATIONS_CHECK(table);
 }
 
-// --- quotients and roots: the neighbour for which the product is right
-// -----------------------------------------
+// --- quotients and roots: the neighbour for which the product is right ----------------------------------
 
 // The largest number of which `above` does not say that it is beyond the exact result, for results that are
 // positive and finite; then by the rounding. `above` gives the sign of (candidate - exact), `middle` that of
@@ -171,8 +170,7 @@ Test(floating, quotients_and_roots_in_every_rounding) {
   OPERATIONS_CHECK(table);
 }
 
-// --- f64: operands of moderate exponents, in exact.h's range
-// -----------------------------------------------------
+// --- f64: operands of moderate exponents, in exact.h's range --------------------------------------------
 
 static uint64_t moderate(uint64_t bits) {
   uint64_t exponent = bits >> 52 & 0x7FF;
@@ -263,8 +261,7 @@ Test(floating, directed_quotients_of_f64_enclose) {
   }
 }
 
-// --- signs, extremes, classes
-// ----------------------------------------------------------------------------------
+// --- signs, extremes, classes ---------------------------------------------------------------------------
 
 static bool is_nan(uint64_t bits) {
   return (bits & 0x7FFFFFFF) > 0x7F800000;

@@ -185,8 +185,7 @@ Test(integer, packed_and_rectified) {
   OPERATIONS_CHECK(table);
 }
 
-// --- a carry between instructions
-// ------------------------------------------------------------------------------
+// --- a carry between instructions -----------------------------------------------------------------------
 
 // 128 bits from two times 64, 64 from two times 32.
 Test(integer, carry) {
@@ -235,8 +234,7 @@ Test(integer, carry_of_products) {
     cr_expect((((uwide)out[i + 1] << 64) | out[i]) == (uwide)in[i] * in[i + 1], "product %d", i);
 }
 
-// --- bits: the ISA's own definitions, a bit at a time
-// ------------------------------------------------------------
+// --- bits: the ISA's own definitions, a bit at a time ---------------------------------------------------
 
 static int highest(uint64_t value) {
   int at = -1;

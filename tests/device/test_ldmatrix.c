@@ -143,8 +143,7 @@ Test(movmatrix, transposes) {
     cr_assert_eq(out[lane], expected_word(0, lane, true), "lane %d: %x", lane, out[lane]);
 }
 
-// --- what is wrong
-// -----------------------------------------------------------------------------------------------
+// --- what is wrong --------------------------------------------------------------------------------------
 
 static void check_fault(const char *op, qn_status status, const char *words) {
   char body[1024];

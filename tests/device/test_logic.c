@@ -10,8 +10,7 @@
     return (uint64_t)(value);                                                                                  \
   }
 
-// --- bitwise
-// --------------------------------------------------------------------------------------------------
+// --- bitwise --------------------------------------------------------------------------------------------
 
 EXPECT(and, A &B)
 EXPECT(or, A | B)
@@ -55,8 +54,7 @@ Test(logic, tables) {
   OPERATIONS_CHECK(table);
 }
 
-// --- shifts: a bit at a time
-// ----------------------------------------------------------------------------------
+// --- shifts: a bit at a time ----------------------------------------------------------------------------
 
 static uint64_t shifted_left(uint64_t value, uint64_t by, int bits) {
   for (; by > 0 && value; by--) value = value << 1 & (bits < 64 ? (UINT64_C(1) << bits) - 1 : UINT64_MAX);
@@ -107,8 +105,7 @@ Test(logic, shifts) {
   OPERATIONS_CHECK(table);
 }
 
-// --- prmt: the tables of the ISA, one selector a byte, the highest byte first
-// -----------------------------------
+// --- prmt: the tables of the ISA, one selector a byte, the highest byte first ---------------------------
 
 static uint64_t picked(const uint64_t *s, uint32_t selectors) {
   uint64_t both = B << 32 | A, out = 0;
@@ -143,8 +140,7 @@ Test(logic, permutations) {
   OPERATIONS_CHECK(table);
 }
 
-// --- moves
-// ----------------------------------------------------------------------------------------------------
+// --- moves ----------------------------------------------------------------------------------------------
 
 EXPECT(same, A)
 EXPECT(swapped, A >> 32 | A << 32)
@@ -219,8 +215,7 @@ Test(logic, immediates) {
   for (int j = 0; j < 6; j++) cr_expect_eq(out[j], expected[j], "%d: %llx", j, (unsigned long long)out[j]);
 }
 
-// --- what is refused
-// ------------------------------------------------------------------------------------------
+// --- what is refused ------------------------------------------------------------------------------------
 
 Test(logic, forms_that_are_none_are_refused) {
   if (!device_is_emulator()) cr_skip_test("the words are the emulator's");

@@ -14,8 +14,7 @@ static void fill(inputs *in, uint64_t seed) {
   for (int lane = 0; lane < LANES; lane++) in->words[lane] = device_random(&seed);
 }
 
-// --- shfl
-// --------------------------------------------------------------------------------------------------------
+// --- shfl -----------------------------------------------------------------------------------------------
 
 // The ISA's own words: bval, cval and segmask, maxLane and minLane, j and p.
 static uint32_t expected_source(const char *mode, uint32_t lane, uint32_t b, uint32_t c, bool *out_p) {
@@ -115,8 +114,7 @@ Test(shfl, halves_of_a_warp) {
     cr_assert_eq(out[lane], in.words[lane ^ (lane < 16 ? 4 : 8)], "lane %u", lane);
 }
 
-// --- vote
-// --------------------------------------------------------------------------------------------------------
+// --- vote -----------------------------------------------------------------------------------------------
 
 // Each lane's bit of `given` is its predicate; returns the bits of what they were told.
 static uint32_t run_vote(const char *mode, uint32_t given, const char *negation) {
@@ -207,8 +205,7 @@ Test(elect, one_lane) {
   cr_assert_eq(elected, 1);
 }
 
-// --- match
-// -------------------------------------------------------------------------------------------------------
+// --- match ----------------------------------------------------------------------------------------------
 
 Test(match, any) {
   uint32_t in[LANES], out[LANES];
@@ -247,8 +244,7 @@ Test(match, all) {
   check_match_all(false);
 }
 
-// --- redux
-// -------------------------------------------------------------------------------------------------------
+// --- redux ----------------------------------------------------------------------------------------------
 
 static void run_redux(const char *op, const uint32_t in[LANES], uint32_t out[LANES], const char *target) {
   char body[256];
@@ -304,8 +300,7 @@ Test(redux, floats) {
   }
 }
 
-// --- what is wrong
-// -----------------------------------------------------------------------------------------------
+// --- what is wrong --------------------------------------------------------------------------------------
 
 static void check_fault(const char *code, qn_status status, const char *words) {
   char body[512];

@@ -12,8 +12,7 @@ static const qn_ptx_symbol *find_symbol(const qn_ptx_program *program, const cha
   return NULL;
 }
 
-// --- the module
-// ------------------------------------------------------------------------------------------------
+// --- the module -----------------------------------------------------------------------------------------
 
 Test(ptx_module, version_target_and_files) {
   qn_context *context = make_context();
@@ -125,8 +124,7 @@ Test(ptx_module, initial_values) {
   done(context, p);
 }
 
-// --- registers
-// -------------------------------------------------------------------------------------------------
+// --- registers ------------------------------------------------------------------------------------------
 
 Test(ptx_registers, columns_and_names) {
   qn_context *context = make_context();
@@ -173,8 +171,7 @@ Test(ptx_registers, inner_scopes_shadow_outer_ones) {
   done(context, p);
 }
 
-// --- operands
-// --------------------------------------------------------------------------------------------------
+// --- operands -------------------------------------------------------------------------------------------
 
 Test(ptx_operands, literals) {
   static const struct {
@@ -277,8 +274,7 @@ Test(ptx_operands, vectors_pairs_sinks_symbols_and_special_registers) {
   done(context, p);
 }
 
-// --- instructions
-// ----------------------------------------------------------------------------------------------
+// --- instructions ---------------------------------------------------------------------------------------
 
 Test(ptx_instructions, tokens_guards_and_lines) {
   qn_context *context = make_context();
@@ -375,8 +371,7 @@ Test(ptx_instructions, tables_of_targets) {
   done(context, p);
 }
 
-// --- calls
-// -----------------------------------------------------------------------------------------------------
+// --- calls ----------------------------------------------------------------------------------------------
 
 Test(ptx_calls, frames_results_and_arguments) {
   qn_context *context = make_context();
