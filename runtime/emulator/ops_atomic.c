@@ -1,8 +1,8 @@
 // atom and red: operations on memory that no other lane can come between. The lanes of a warp are served in
 // their order.
-#include "quant/codec_priv.h"
 #include "runtime/emulator/block_priv.h"
 #include "runtime/emulator/forms_priv.h"
+#include "runtime/emulator/values_priv.h"
 
 enum { ELEMENTS_MAX = 8 };
 
@@ -33,39 +33,18 @@ OPERATION(compare_and_swap, old == b ? c : old)
 
 // --- floats ---------------------------------------------------------------------------------------------
 
-static float to_f32(uint64_t bits) {
-  uint32_t word = (uint32_t)bits;
-  float value;
-  memcpy(&value, &word, sizeof value);
-  return value;
-}
-static uint32_t from_f32(float value) {
-  uint32_t bits;
-  memcpy(&bits, &value, sizeof bits);
-  return value != value ? 0x7FFFFFFFu : bits;
-}
 static uint32_t flush(uint64_t bits) {
   return (uint32_t)bits & ((bits & 0x7F800000u) == 0 ? 0x80000000u : UINT32_MAX);
 }
-OPERATION(add_f32, from_f32(to_f32(old) + to_f32(b)))
+OPERATION(add_f32, qn_put_f32(qn_get_f32((uint32_t)old) + qn_get_f32((uint32_t)b)))
 // On global memory, where hardware adds in the L2 cache.
-OPERATION(add_f32_flushed, flush(from_f32(to_f32(flush(old)) + to_f32(flush(b)))))
+OPERATION(add_f32_flushed, flush(qn_put_f32(qn_get_f32(flush(old)) + qn_get_f32(flush(b)))))
+OPERATION(add_f64, qn_put_f64(qn_get_f64(old) + qn_get_f64(b)))
 
-static uint64_t add_f64(uint64_t old, uint64_t b, uint64_t c) {
-  double x, y;
-  (void)c;
-  memcpy(&x, &old, sizeof x);
-  memcpy(&y, &b, sizeof y);
-  x += y;
-  memcpy(&old, &x, sizeof old);
-  return x != x ? 0xFFF8000000000000u : old;
-}
-
-// Of 16 bits. An f32 has more than twice the digits of both types, so rounding its sum again is rounding once.
+// Of 16 bits. An f64 has more than twice the digits of both types, so rounding its sum again is rounding once.
 #define X(type)                                                                                                \
-  OPERATION(add_##type, qn_##type##_from_f32(from_f32(to_f32(qn_##type##_to_f32((uint32_t)old & 0xFFFFu)) +    \
-                                                      to_f32(qn_##type##_to_f32((uint32_t)b & 0xFFFFu))),      \
-                                             0))                                                               \
+  OPERATION(add_##type,                                                                                        \
+            qn_put_##type(qn_get_##type((uint32_t)old & 0xFFFFu) + qn_get_##type((uint32_t)b & 0xFFFFu)))      \
   OPERATION(add_##type##x2, add_##type(old, b, c) | add_##type(old >> 16, b >> 16, c) << 16)
 X(f16)
 X(bf16)

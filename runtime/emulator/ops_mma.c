@@ -4,9 +4,9 @@
 // binary64, and is rounded once to the type of D, to nearest even; so it depends on nothing but the operands.
 // It differs from the exact sum by less than k * 2^-52 of the sum of the magnitudes, before the last rounding.
 // Hardware aligns the terms and cuts them off, in an order of its own. Sums of integers are exact.
-#include "quant/codec_priv.h"
 #include "runtime/emulator/forms_priv.h"
 #include "runtime/emulator/fragments_priv.h"
+#include "runtime/emulator/values_priv.h"
 
 typedef struct mma_type {
   qn_ptx_token token;
@@ -17,42 +17,15 @@ typedef struct mma_type {
 
 // --- elements -------------------------------------------------------------------------------------------
 
-static inline double from_f32(uint32_t bits) {
-  float value;
-  memcpy(&value, &bits, sizeof value);
-  return value;
-}
-// What qn_f16_to_f32 gives, faster: the bits as those of an f32 have an exponent that is 112 too low, also
-// where they are subnormal.
-static inline double from_f16(uint32_t code) {
-  uint32_t magnitude = (code & 0x7FFFu) << 13;
-  double value = from_f32(magnitude) * 0x1p112;
-  if (magnitude >= 0x0F800000u) value = from_f32(magnitude | 0x7F800000u);
-  return code >> 15 ? -value : value;
-}
-static inline double from_bf16(uint32_t code) {
-  return from_f32(code << 16);
-}
-// The last 13 bits of an f32 are no part of a TF32.
-static inline double from_tf32(uint32_t code) {
-  return from_f32(code & 0xFFFFE000u);
-}
-static inline double from_e4m3(uint32_t code) {
-  return from_f32(qn_e4m3_to_f32(code));
-}
-static inline double from_e5m2(uint32_t code) {
-  return from_f16(code << 8); // the upper half of an f16
-}
-
-#define X(type)                                                                                                \
+#define X(type, value)                                                                                         \
   static void decode_##type(const uint32_t *codes, uint32_t count, double *out) {                              \
-    for (uint32_t i = 0; i < count; i++) out[i] = from_##type(codes[i]);                                       \
+    for (uint32_t i = 0; i < count; i++) out[i] = value;                                                       \
   }
-X(f16)
-X(bf16)
-X(tf32)
-X(e4m3)
-X(e5m2)
+X(f16, qn_get_f16(codes[i]))
+X(bf16, qn_get_bf16(codes[i]))
+X(tf32, (double)qn_get_f32(codes[i] & 0xFFFFE000u)) // the last 13 bits of an f32 are no part of a TF32
+X(e4m3, (double)qn_get_f32(qn_e4m3_to_f32(codes[i])))
+X(e5m2, qn_get_f16(codes[i] << 8)) // the upper half of an f16
 #undef X
 
 // clang-format off
@@ -73,19 +46,6 @@ static const mma_type *find_type(qn_ptx_token token) {
   for (uint32_t i = 0; i < QN_COUNT(types); i++)
     if (types[i].token == token) return &types[i];
   return NULL;
-}
-
-static uint32_t to_f32_code(double sum) {
-  if (sum != sum) return 0x7FFFFFFFu;
-  float rounded = (float)sum;
-  uint32_t bits;
-  memcpy(&bits, &rounded, sizeof bits);
-  return bits;
-}
-static uint32_t to_f16_code(double sum) {
-  uint64_t bits;
-  memcpy(&bits, &sum, sizeof bits);
-  return qn_f16_from_f64(bits, 0);
 }
 
 // --- products -------------------------------------------------------------------------------------------
@@ -123,10 +83,11 @@ static void multiply_floats(const mma_type *a_type, const mma_type *b_type, uint
     uint32_t *c = o->c + row * QN_FRAGMENT_N;
     two_doubles sums[QN_FRAGMENT_N / 2];
     double *each = (double *)sums;
-    for (uint32_t n = 0; n < QN_FRAGMENT_N; n++) each[n] = d_bits == 16 ? from_f16(c[n]) : from_f32(c[n]);
+    for (uint32_t n = 0; n < QN_FRAGMENT_N; n++)
+      each[n] = d_bits == 16 ? qn_get_f16(c[n]) : (double)qn_get_f32(c[n]);
     add_products(a + row * k, b, k, sums);
     for (uint32_t n = 0; n < QN_FRAGMENT_N; n++)
-      c[n] = d_bits == 16 ? to_f16_code(each[n]) : to_f32_code(each[n]);
+      c[n] = d_bits == 16 ? qn_put_f16(each[n]) : qn_put_f32((float)each[n]);
   }
 }
 
