@@ -23,6 +23,16 @@
   X(uint64_t,   u64,    kv_lengths,      "")                                            \
   X(uint64_t,   u64,    cu_seqlens_q,    "")                                            \
   X(uint64_t,   u64,    cu_seqlens_kv,   "")                                            \
+  X(uint64_t,   u64,    output_zero_point, "")                                          \
+  X(uint64_t,   u64,    pre_scale,       "")                                            \
+  X(uint64_t,   u64,    scale_bound,     "")                                            \
+  X(uint64_t,   u64,    block_scale,     "")                                            \
+  X(uint64_t,   u64,    zero_points,     "")                                            \
+  X(uint64_t,   u64,    unquantized,     "")                                            \
+  X(uint64_t,   u64,    k_scale,         "")                                            \
+  X(uint64_t,   u64,    v_scale,         "")                                            \
+  X(uint64_t,   u64,    page_table,      "")                                            \
+  X(uint64_t,   u64,    workspace,       "")                                            \
   X(int64_t,    i64,    q_batch,         "strides, in elements")                        \
   X(int64_t,    i64,    q_head,          "")                                            \
   X(int64_t,    i64,    q_position,      "")                                            \
@@ -39,8 +49,22 @@
   X(int64_t,    i64,    mask_head,       "")                                            \
   X(int64_t,    i64,    mask_q,          "")                                            \
   X(int64_t,    i64,    mask_kv,         "")                                            \
+  X(int64_t,    i64,    output_scale_head, "from one head to the next; 0: the same")    \
+  X(int64_t,    i64,    pre_scale_head,  "")                                            \
+  X(int64_t,    i64,    block_scale_batch, "")                                          \
+  X(int64_t,    i64,    block_scale_head, "")                                           \
+  X(int64_t,    i64,    block_scale_position, "")                                       \
+  X(int64_t,    i64,    block_scale_group, "")                                          \
+  X(int64_t,    i64,    unquantized_batch, "")                                          \
+  X(int64_t,    i64,    unquantized_head, "")                                           \
+  X(int64_t,    i64,    unquantized_position, "")                                       \
+  X(int64_t,    i64,    page_table_stride, "")                                          \
   X(uint32_t,   u32,    q_len,           "positions of q, of the longest sequence")      \
-  X(uint32_t,   u32,    kv_len,          "the same of k and v")
+  X(uint32_t,   u32,    kv_len,          "the same of k and v")                          \
+  X(uint32_t,   u32,    batch,           "sequences")                                    \
+  X(uint32_t,   u32,    splits,          "blocks that share the keys of a sequence")     \
+  X(uint32_t,   u32,    block_scale_row, "")                                             \
+  X(uint32_t,   u32,    block_scale_rows, "")
 // clang-format on
 
 typedef struct qn_launch_params {
@@ -48,7 +72,7 @@ typedef struct qn_launch_params {
   QN_LAUNCH_PARAM_MAP(X)
 #undef X
 } qn_launch_params;
-_Static_assert(sizeof(qn_launch_params) == 27 * 8 + 2 * 4, "the device's struct has no padding");
+_Static_assert(sizeof(qn_launch_params) == 47 * 8 + 6 * 4, "the device's struct has no padding");
 
 // The launch of an attention kernel. The grid and the block have one dimension.
 typedef struct qn_launch {

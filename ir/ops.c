@@ -5,7 +5,7 @@
 
 // clang-format off
 
-// M(f, a, b, ...) is f(a) f(b) ..., for up to sixteen.
+// M(f, a, b, ...) is f(a) f(b) ..., for up to twenty.
 #define M1(f, a)       f(a)
 #define M2(f, a, ...)  f(a) M1(f, __VA_ARGS__)
 #define M3(f, a, ...)  f(a) M2(f, __VA_ARGS__)
@@ -22,8 +22,12 @@
 #define M14(f, a, ...) f(a) M13(f, __VA_ARGS__)
 #define M15(f, a, ...) f(a) M14(f, __VA_ARGS__)
 #define M16(f, a, ...) f(a) M15(f, __VA_ARGS__)
-#define MN(a, b, c, d, e, g, h, i, j, k, l, m, o, p, q, r, n, ...) n
-#define M(f, ...) MN(__VA_ARGS__, M16, M15, M14, M13, M12, M11, M10, M9, M8, M7, M6, M5, M4, M3, M2, M1, )(f, __VA_ARGS__)
+#define M17(f, a, ...) f(a) M16(f, __VA_ARGS__)
+#define M18(f, a, ...) f(a) M17(f, __VA_ARGS__)
+#define M19(f, a, ...) f(a) M18(f, __VA_ARGS__)
+#define M20(f, a, ...) f(a) M19(f, __VA_ARGS__)
+#define MN(a, b, c, d, e, g, h, i, j, k, l, m, o, p, q, r, s, t, u, v, n, ...) n
+#define M(f, ...) MN(__VA_ARGS__, M20, M19, M18, M17, M16, M15, M14, M13, M12, M11, M10, M9, M8, M7, M6, M5, M4, M3, M2, M1, )(f, __VA_ARGS__)
 
 #define MARK(text)       (text)[sizeof(text) - 2]
 #define ONE(text)        +1

@@ -195,6 +195,10 @@ qn_dim qn_shape_mul(qn_graph *graph, qn_dim a, qn_dim b) {
   return a == QN_DIM_NONE || b == QN_DIM_NONE ? QN_DIM_NONE : qn_dim_mul(graph, a, b);
 }
 
+qn_dim qn_shape_ceil_div(qn_graph *graph, qn_dim a, qn_dim b) {
+  return a == QN_DIM_NONE || b == QN_DIM_NONE ? QN_DIM_NONE : qn_dim_ceil_div(graph, a, b);
+}
+
 qn_dim qn_shape_sub(qn_graph *graph, qn_dim a, qn_dim b) {
   if (b == 0) return a;
   return qn_shape_add(graph, a, qn_shape_mul(graph, b, qn_dim_const(graph, -1)));

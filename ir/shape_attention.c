@@ -8,10 +8,13 @@ typedef struct heads {
   qn_dim batch, heads, length, dim;
 } heads;
 
-static const int32_t RANKS[QN_LAYOUT_COUNT] = { 4, 4, 3, 2, 3 };
+static const int32_t RANKS[QN_LAYOUT_COUNT] = { 4, 4, 3, 2, 3, 4, 4 };
 
 static bool has_tokens(int64_t layout) {
   return layout == QN_LAYOUT_TM || layout == QN_LAYOUT_THD;
+}
+static bool has_pages(int64_t layout) {
+  return layout == QN_LAYOUT_PSHD || layout == QN_LAYOUT_PHSD;
 }
 static bool is_merged(int64_t layout) {
   return layout == QN_LAYOUT_BSM || layout == QN_LAYOUT_TM;
@@ -19,7 +22,7 @@ static bool is_merged(int64_t layout) {
 
 // An operand's name in ops.def without the mark of an optional one.
 typedef struct operand_name {
-  char text[16];
+  char text[24];
 } operand_name;
 static operand_name name_of(uint32_t operand) {
   operand_name name = { .text = "" };
@@ -41,7 +44,12 @@ static qn_status read_heads(qn_shape *shape, uint32_t operand, const char *layou
   int64_t layout = qn_node_get_int(graph, shape->node, layout_name),
           count = qn_node_get_int(graph, shape->node, heads_name);
   *out = (heads){ QN_DIM_NONE, count > 0 ? qn_dim_const(graph, count) : QN_DIM_NONE, QN_DIM_NONE, QN_DIM_NONE };
-  if (has_tokens(layout) != is_given(shape, QN_ATTENTION_CU_SEQLENS_Q))
+  if (has_pages(layout) != (operand != QN_ATTENTION_Q && is_given(shape, QN_ATTENTION_PAGE_TABLE)))
+    return qn_shape_fail(shape,
+                         has_pages(layout) ? "%s in the layout %s needs a page table"
+                                           : "a page table needs %s in the layout pshd or phsd",
+                         name_of(operand).text, layout == QN_LAYOUT_PSHD ? "pshd" : "phsd");
+  if (!has_pages(layout) && has_tokens(layout) != is_given(shape, QN_ATTENTION_CU_SEQLENS_Q))
     return qn_shape_fail(shape,
                          has_tokens(layout) ? "%s in the layout %s needs cumulative lengths"
                                             : "cumulative lengths need %s in the layout tm or thd",
@@ -50,8 +58,8 @@ static qn_status read_heads(qn_shape *shape, uint32_t operand, const char *layou
   if (x.rank != RANKS[layout])
     return qn_shape_fail(shape, "expected rank %d of operand %s in its layout, found %d", (int)RANKS[layout],
                          name_of(operand).text, (int)x.rank);
-  if (!has_tokens(layout)) out->batch = x.dims[0];
-  out->length = x.dims[has_tokens(layout) ? 0 : layout == QN_LAYOUT_BHSD ? 2 : 1];
+  if (!has_tokens(layout) && !has_pages(layout)) out->batch = x.dims[0];
+  if (!has_pages(layout)) out->length = x.dims[has_tokens(layout) ? 0 : layout == QN_LAYOUT_BHSD ? 2 : 1];
   qn_dim last = x.dims[x.rank - 1];
   if (is_merged(layout)) {
     out->dim = qn_shape_divide(graph, last, out->heads);
@@ -61,7 +69,7 @@ static qn_status read_heads(qn_shape *shape, uint32_t operand, const char *layou
                            (long long)count, heads_name);
     return QN_OK;
   }
-  qn_dim found = x.dims[layout == QN_LAYOUT_BHSD ? 1 : x.rank - 2];
+  qn_dim found = x.dims[layout == QN_LAYOUT_BHSD || layout == QN_LAYOUT_PHSD ? 1 : x.rank - 2];
   if (qn_shape_differ(graph, found, out->heads)) {
     int64_t number = 0;
     qn_shape_is_const(graph, found, &number);
@@ -112,6 +120,12 @@ static qn_status check_vectors(qn_shape *shape, heads *q) {
                                          : "heads and the length of alibi_slopes",
                  &q->heads, &length));
   }
+  for (uint32_t i = QN_ATTENTION_K_SCALE; i <= QN_ATTENTION_V_SCALE; i++) {
+    qn_type_info x = qn_shape_operand(shape, i);
+    if (x.dtype != QN_ANY && !qn_dtype_is_float(x.dtype))
+      return qn_shape_fail(shape, "expected %s in a floating-point type, found %s", name_of(i).text,
+                           qn_dtype_name(x.dtype));
+  }
   QN_TRY(read_vector(shape, QN_ATTENTION_KV_LENGTHS, true, &length));
   QN_TRY(agree(shape, "the batch and the length of kv_lengths", &q->batch, &length));
   QN_TRY(read_vector(shape, QN_ATTENTION_CU_SEQLENS_Q, true, &starts));
@@ -122,7 +136,7 @@ static qn_status check_vectors(qn_shape *shape, heads *q) {
 // Sequences that lie end to end: what cannot be said of them.
 static qn_status check_sequences(qn_shape *shape) {
   static const uint32_t OTHERS[] = { QN_ATTENTION_MASK, QN_ATTENTION_PAST_KEY, QN_ATTENTION_PAST_VALUE,
-                                     QN_ATTENTION_KV_LENGTHS };
+                                     QN_ATTENTION_KV_LENGTHS, QN_ATTENTION_PAGE_TABLE };
   if (is_given(shape, QN_ATTENTION_CU_SEQLENS_Q) != is_given(shape, QN_ATTENTION_CU_SEQLENS_KV))
     return qn_shape_fail(shape, "one of cu_seqlens_q and cu_seqlens_kv without the other");
   if (!is_given(shape, QN_ATTENTION_CU_SEQLENS_Q)) return QN_OK;
@@ -131,8 +145,8 @@ static qn_status check_sequences(qn_shape *shape) {
       return qn_shape_fail(shape, "%s together with cumulative lengths", name_of(OTHERS[i]).text);
   if (!has_tokens(qn_node_get_int(shape->graph, shape->node, "out_layout")))
     return qn_shape_fail(shape, "cumulative lengths need out in the layout tm or thd");
-  if (qn_node_get_result_count(shape->graph, shape->node) > 1)
-    return qn_shape_fail(shape, "cumulative lengths have no result but out");
+  if (qn_node_get_result_count(shape->graph, shape->node) > QN_ATTENTION_PRESENT_KEY)
+    return qn_shape_fail(shape, "cumulative lengths have no results present_key, present_value and scores");
   return QN_OK;
 }
 
@@ -143,7 +157,6 @@ static qn_status attention_out(qn_shape *shape, const heads *q, qn_dim value_dim
   qn_scheme output = qn_node_get_scheme(graph, shape->node, "output");
   qn_dtype out_type = (qn_dtype)qn_node_get_int(graph, shape->node, "out_type");
   qn_dtype dtype = out_type != QN_ANY ? out_type : qn_shape_operand(shape, 0).dtype;
-  if (output.family != QN_SCHEME_none) dtype = (qn_dtype)output.target;
   int64_t layout = qn_node_get_int(graph, shape->node, "out_layout");
   qn_dim width = qn_shape_mul(graph, q->heads, value_dim);
   qn_dim tokens =
@@ -155,7 +168,9 @@ static qn_status attention_out(qn_shape *shape, const heads *q, qn_dim value_dim
     [QN_LAYOUT_TM] = { tokens, width },
     [QN_LAYOUT_THD] = { tokens, q->heads, value_dim },
   };
-  return qn_shape_result(shape, 0, dtype, RANKS[layout], dims[layout]);
+  if (output.family == QN_SCHEME_none) return qn_shape_result(shape, 0, dtype, RANKS[layout], dims[layout]);
+  QN_TRY(qn_shape_quantized(shape, &output, RANKS[layout], dims[layout]));
+  return qn_shape_result(shape, QN_ATTENTION_UNQUANTIZED, dtype, RANKS[layout], dims[layout]);
 }
 
 qn_status qn_shape_attention(qn_shape *shape) {
@@ -172,7 +187,7 @@ qn_status qn_shape_attention(qn_shape *shape) {
   QN_TRY(agree(shape, "the head dims of q and k", &q.dim, &k.dim));
   QN_TRY(check_vectors(shape, &q));
   QN_TRY(attention_out(shape, &q, v.dim));
-  if (qn_node_get_result_count(graph, shape->node) == 1) return QN_OK;
+  if (qn_node_get_result_count(graph, shape->node) <= QN_ATTENTION_PRESENT_KEY) return QN_OK;
   // The cache grows by what is new; it is [batch, heads, length, dim] in every layout.
   qn_dim total = k.length;
   if (is_given(shape, QN_ATTENTION_PAST_KEY)) {
@@ -183,8 +198,10 @@ qn_status qn_shape_attention(qn_shape *shape) {
   }
   qn_dtype key = qn_shape_operand(shape, QN_ATTENTION_K).dtype,
            value = qn_shape_operand(shape, QN_ATTENTION_V).dtype;
-  QN_TRY(qn_shape_result(shape, 1, key, 4, (qn_dim[]){ k.batch, k.heads, total, k.dim }));
-  QN_TRY(qn_shape_result(shape, 2, value, 4, (qn_dim[]){ v.batch, v.heads, total, v.dim }));
-  return qn_shape_result(shape, 3, qn_shape_operand(shape, QN_ATTENTION_Q).dtype, 4,
+  QN_TRY(
+      qn_shape_result(shape, QN_ATTENTION_PRESENT_KEY, key, 4, (qn_dim[]){ k.batch, k.heads, total, k.dim }));
+  QN_TRY(qn_shape_result(shape, QN_ATTENTION_PRESENT_VALUE, value, 4,
+                         (qn_dim[]){ v.batch, v.heads, total, v.dim }));
+  return qn_shape_result(shape, QN_ATTENTION_SCORES, qn_shape_operand(shape, QN_ATTENTION_Q).dtype, 4,
                          (qn_dim[]){ q.batch, q.heads, q.length, total });
 }

@@ -32,6 +32,7 @@ qn_status qn_shape_reduce(qn_shape *shape);
 qn_status qn_shape_softmax(qn_shape *shape);
 qn_status qn_shape_layer_norm(qn_shape *shape);
 qn_status qn_shape_rms_norm(qn_shape *shape);
+// shape_quantize.c
 qn_status qn_shape_quantize(qn_shape *shape);
 qn_status qn_shape_dequantize(qn_shape *shape);
 // shape_product.c
@@ -71,6 +72,8 @@ qn_type_info qn_shape_operand(const qn_shape *shape, uint32_t index);
 qn_status qn_shape_result(qn_shape *shape, uint32_t index, qn_dtype dtype, int32_t rank, const qn_dim *dims);
 // Says that a result has the very type of an operand.
 qn_status qn_shape_result_like(qn_shape *shape, uint32_t index, uint32_t operand);
+// Says what quantizing a tensor of these dims gives: results 0 codes, 1 scale, 2 zero point (shape_quantize.c).
+qn_status qn_shape_quantized(qn_shape *shape, const qn_scheme *scheme, int32_t rank, const qn_dim *dims);
 // A contradiction: "node 'x' (matmul)", and the message.
 qn_status qn_shape_fail(qn_shape *shape, const char *format, ...) QN_PRINTF(2, 3);
 // "a is f32[2,3], b is f32[4,5]: <message>" for operands 0 and 1, the usual form of a contradiction of two.
@@ -83,6 +86,7 @@ qn_dim qn_shape_add(qn_graph *graph, qn_dim a, qn_dim b);
 qn_dim qn_shape_sub(qn_graph *graph, qn_dim a, qn_dim b);
 qn_dim qn_shape_mul(qn_graph *graph, qn_dim a, qn_dim b);
 qn_dim qn_shape_divide(qn_graph *graph, qn_dim a, qn_dim b); // exact, else NONE
+qn_dim qn_shape_ceil_div(qn_graph *graph, qn_dim a, qn_dim b);
 bool qn_shape_is_const(const qn_graph *graph, qn_dim dim, int64_t *out_value);
 // Whether the dims cannot be equal: two different constants.
 bool qn_shape_differ(const qn_graph *graph, qn_dim a, qn_dim b);

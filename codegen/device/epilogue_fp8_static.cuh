@@ -33,7 +33,7 @@ struct epilogue {
     return round_to<ROUND_QUOTIENT>(ARITHMETIC == ARITHMETIC_DIVIDE ? div_rn(x, scale) : mul_rn(x, scale));
   }
 
-  DEVICE void convert(u32 (&out)[PIECE_WORDS], const u32 (&staged)[4]) {
+  DEVICE void convert(u32 (&out)[PIECE_WORDS], const u32 (&staged)[4], const launch_params &, const row_place &, u32, bool) {
 #pragma unroll
     for (u32 i = 0; i < PIECE_WORDS; i++) out[i] = 0;
 #pragma unroll

@@ -21,6 +21,17 @@ DEVICE void stage_pair(u32 rows, u32 row, u32 column, float low, float high) {
   else st_shared_u32(to, bf16x2_from_f32(low, high));
 }
 
+// What a row of the output is. Where sequences lie end to end, batch is 0 and the position is the token.
+struct row_place {
+  u32 batch, position, head;
+};
+DEVICE u32 token_of(const launch_params &params, const row_place &place) {
+  return place.batch * params.q_len + place.position;
+}
+DEVICE i64 out_offset(const launch_params &params, const row_place &place) {
+  return place.batch * params.out_batch + place.head * params.out_head + place.position * params.out_position;
+}
+
 // One staged chunk becomes one piece of the output.
 constexpr u32 PIECE_ELEMENTS = 16 / STAGED_BYTES;
 constexpr u32 PIECE_BYTES = PIECE_ELEMENTS * OUT_BYTES;

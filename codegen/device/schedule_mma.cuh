@@ -188,8 +188,6 @@ DEVICE void attention(const launch_params &params) {
   const sequence &rows = block.rows;
   const u8 *q = (const u8 *)params.q +
                 (rows.batch * params.q_batch + rows.first_q * params.q_position + block.head * params.q_head) * ELEMENT_BYTES;
-  u8 *out = (u8 *)params.out +
-            (rows.batch * params.out_batch + rows.first_q * params.out_position + block.head * params.out_head) * OUT_BYTES;
   block.k = (const u8 *)params.k +
             (rows.batch * params.k_batch + rows.first_kv * params.k_position + kv_head * params.k_head) * ELEMENT_BYTES;
   block.v = (const u8 *)params.v +
@@ -249,8 +247,9 @@ DEVICE void attention(const launch_params &params) {
   block_sync(); // no copy is under way, even if there was no kv tile, and no tile is read any more
   stage_output(shared_base(), warp);
   warp_sync();
-  store_rows(epilogue, shared_base(), thread_index() / 32 * WARP_ROWS, WARP_ROWS, block.row_count - first_row,
+  store_rows(epilogue, params, shared_base(), thread_index() / 32 * WARP_ROWS, WARP_ROWS, block.row_count - first_row,
              [&](u32 row) {
-               return out + row_offset(first_row + row, params.out_position, params.out_head) * OUT_BYTES;
+               return row_place{ rows.batch, rows.first_q + row_position(first_row + row),
+                                 row_head(block.head, first_row + row) };
              });
 }

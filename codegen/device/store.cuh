@@ -15,17 +15,21 @@ DEVICE void store_piece(u8 *to, const u32 (&piece)[PIECE_WORDS]) {
   }
 }
 
-// Writes staged rows first .. first + count - 1, which one warp has staged; row r goes to where `row_start(r)` says.
-// Rows at `limit` and beyond are left out. A lane takes one chunk at a time.
-template <typename row_start_fn>
-DEVICE void store_rows(epilogue &epilogue, u32 rows, u32 first, u32 count, u32 limit, row_start_fn row_start) {
+// Writes staged rows first .. first + count - 1, which one warp has staged; `place_of(r)` says what row r is. Rows at
+// `limit` and beyond are left out. A lane takes one chunk at a time. All lanes convert together, those without a chunk
+// one of zeros, so that an epilogue may exchange values between the lanes of a row.
+template <typename place_fn>
+DEVICE void store_rows(epilogue &epilogue, const launch_params &params, u32 rows, u32 first, u32 count, u32 limit,
+                       place_fn place_of) {
 #pragma unroll 1
-  for (u32 index = thread_index() % 32; index < count * STAGED_CHUNKS; index += 32) {
+  for (u32 begin = 0; begin < count * STAGED_CHUNKS; begin += 32) {
+    u32 index = begin + thread_index() % 32;
     u32 row = first + index / STAGED_CHUNKS, chunk = index % STAGED_CHUNKS;
-    if (row >= limit) break;
-    u32 staged[4], piece[PIECE_WORDS];
-    ld_shared_16(staged, staged_address(rows, row, chunk));
-    epilogue.convert(piece, staged);
-    store_piece(row_start(row) + chunk * PIECE_BYTES, piece);
+    bool exists = row < limit && row < first + count;
+    row_place place = place_of(exists ? row : first);
+    u32 staged[4] = { 0, 0, 0, 0 }, piece[PIECE_WORDS];
+    if (exists) ld_shared_16(staged, staged_address(rows, row, chunk));
+    epilogue.convert(piece, staged, params, place, chunk, exists);
+    if (exists) store_piece((u8 *)params.out + out_offset(params, place) * OUT_BYTES + chunk * PIECE_BYTES, piece);
   }
 }

@@ -141,22 +141,33 @@ qn_status qn_onnx_add_const(qn_onnx_importer *im, const char *suffix, const qn_t
   return fail_added(im, qn_graph_add(im->graph, &params, out_value));
 }
 
+// Which result of the operation output `index` of the node is: attention has results of quantization in
+// between.
+static uint32_t result_of(qn_op op, uint32_t index) {
+  return op == QN_OP_attention && index > 0 ? QN_ATTENTION_PRESENT_KEY - 1 + index : index;
+}
+
 qn_status qn_onnx_add_draft(qn_onnx_importer *im, const char *result) {
   const pb_node *node = im->item->node;
-  uint32_t count = result ? 1 : (uint32_t)node->n_output;
-  while (!result && count && !*node->output[count - 1]) count--;
+  uint32_t outputs = result ? 1 : (uint32_t)node->n_output;
+  while (!result && outputs && !*node->output[outputs - 1]) outputs--;
+  uint32_t count = outputs ? result_of(im->op, outputs - 1) + 1 : 0;
   QN_TRY(QN_RESERVE(im->context, im->names, im->name_capacity, (uint64_t)count + 1));
   QN_TRY(QN_RESERVE(im->context, im->types, im->type_capacity, (uint64_t)count + 1));
   QN_TRY(QN_RESERVE(im->context, im->results, im->result_capacity, (uint64_t)count + 1));
   // TensorRT's quantizers declare their FP8 results as bytes: of foreign operations we read, we know better.
   bool trusted = im->op == QN_OP_extern || !*qn_onnx_domain(node->domain);
   for (uint32_t i = 0; i < count; i++) {
+    im->names[i] = NULL;
+    im->types[i] = 0;
+    im->results[i] = QN_NONE;
+  }
+  for (uint32_t i = 0; i < outputs; i++) {
     const char *text = result ? result : node->output[i];
     const qn_onnx_name *name =
         result || !*text || !trusted ? NULL : qn_onnx_names_find(&im->model->names, text, strlen(text));
-    im->names[i] = *text ? text : NULL;
-    im->types[i] = name ? qn_onnx_type(im->graph, name->type) : 0;
-    im->results[i] = QN_NONE;
+    im->names[result_of(im->op, i)] = *text ? text : NULL;
+    im->types[result_of(im->op, i)] = name ? qn_onnx_type(im->graph, name->type) : 0;
   }
   qn_node_params params = { .op = im->op,
                             .operands = im->operands,
@@ -168,9 +179,10 @@ qn_status qn_onnx_add_draft(qn_onnx_importer *im, const char *result) {
                             .names = im->names };
   describe(im, &params);
   QN_TRY(fail_added(im, qn_graph_add(im->graph, &params, im->results)));
-  for (uint32_t i = 0; !result && i < count; i++) {
+  for (uint32_t i = 0; !result && i < outputs; i++) {
     if (!*node->output[i]) continue;
-    qn_onnx_names_find(&im->model->names, node->output[i], strlen(node->output[i]))->value = im->results[i];
+    qn_onnx_names_find(&im->model->names, node->output[i], strlen(node->output[i]))->value =
+        im->results[result_of(im->op, i)];
   }
   return QN_OK;
 }

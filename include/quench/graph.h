@@ -43,7 +43,7 @@ enum {
   QN_FACT_LEAF = 1 << 5
 };
 
-enum { QN_OP_OPERANDS_MAX = 17, QN_OP_RESULTS_MAX = 5, QN_OP_ATTRS_MAX = 20 };
+enum { QN_OP_OPERANDS_MAX = 20, QN_OP_RESULTS_MAX = 8, QN_OP_ATTRS_MAX = 20 };
 
 typedef struct qn_attr_info {
   const char *name; // NULL ends the list
@@ -82,7 +82,16 @@ QN_API void qn_attr_format_choice(const qn_attr_info *attr, int64_t index, char 
 
 // --- attention -------------------------------------------------------------------------------------------
 
-// Operands and results of `attention`: positions in its row of ops.def. docs/attention.md says what they mean.
+// Operands of `quantize`, operands and results of `attention`: positions in their rows of ops.def.
+// docs/schemes.md and docs/attention.md say what they mean.
+typedef enum qn_quantize_operand {
+  QN_QUANTIZE_X,
+  QN_QUANTIZE_SCALE,
+  QN_QUANTIZE_ZERO_POINT,
+  QN_QUANTIZE_PRE_SCALE,
+  QN_QUANTIZE_SCALE_BOUND
+} qn_quantize_operand;
+
 typedef enum qn_attention_operand {
   QN_ATTENTION_Q,
   QN_ATTENTION_K,
@@ -96,10 +105,19 @@ typedef enum qn_attention_operand {
   QN_ATTENTION_ALIBI_SLOPES,
   QN_ATTENTION_CU_SEQLENS_Q,
   QN_ATTENTION_CU_SEQLENS_KV,
+  QN_ATTENTION_OUTPUT_ZERO_POINT,
+  QN_ATTENTION_PRE_SCALE,
+  QN_ATTENTION_SCALE_BOUND,
+  QN_ATTENTION_PAGE_TABLE,
+  QN_ATTENTION_K_SCALE,
+  QN_ATTENTION_V_SCALE,
   QN_ATTENTION_OPERAND_COUNT
 } qn_attention_operand;
 typedef enum qn_attention_result {
   QN_ATTENTION_OUT,
+  QN_ATTENTION_BLOCK_SCALE,
+  QN_ATTENTION_ZERO_POINT,
+  QN_ATTENTION_UNQUANTIZED,
   QN_ATTENTION_PRESENT_KEY,
   QN_ATTENTION_PRESENT_VALUE,
   QN_ATTENTION_SCORES,
@@ -109,13 +127,16 @@ typedef enum qn_attention_result {
 // The choices of its enum attributes, in the same order.
 typedef enum qn_causal { QN_CAUSAL_NONE, QN_CAUSAL_TOP_LEFT, QN_CAUSAL_BOTTOM_RIGHT } qn_causal;
 // bhsd [B,H,S,D], bshd [B,S,H,D], bsm [B,S,H*D], tm [T,H*D], thd [T,H,D]. T is B*S, or the tokens of all
-// sequences where cumulative lengths tell them apart.
+// sequences where cumulative lengths tell them apart. Of k and v also pages, which page_table names: pshd
+// [P,S,H,D] and phsd [P,H,S,D] with S positions a page.
 typedef enum qn_layout {
   QN_LAYOUT_BHSD,
   QN_LAYOUT_BSHD,
   QN_LAYOUT_BSM,
   QN_LAYOUT_TM,
   QN_LAYOUT_THD,
+  QN_LAYOUT_PSHD,
+  QN_LAYOUT_PHSD,
   QN_LAYOUT_COUNT
 } qn_layout;
 typedef enum qn_numerics { QN_EXACT, QN_DIRECT } qn_numerics;

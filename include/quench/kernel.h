@@ -35,14 +35,31 @@ QN_API qn_target qn_target_find(const char *name);
 typedef enum qn_mask_kind { QN_MASK_NONE, QN_MASK_ADDITIVE, QN_MASK_BOOLEAN } qn_mask_kind;
 // How f32 operands are multiplied: three TF32 products (f32 accuracy) or one.
 typedef enum qn_f32_mode { QN_F32_TF32X3, QN_F32_TF32 } qn_f32_mode;
-typedef enum qn_schedule { QN_SCHEDULE_mma } qn_schedule;
+// clang-format off
+//   name       doc
+#define QN_SCHEDULE_MAP(X)                                                                                   \
+  X(mma,        "one kernel; a block computes a tile of queries over all their keys")                         \
+  X(split,      "for few queries: blocks share the keys of a sequence, a second kernel merges and quantizes")  \
+  X(quantize,   "no attention: quantizes the output of the same spec without an output scheme, given as q")
+// clang-format on
+typedef enum qn_schedule {
+#define X(name, doc) QN_SCHEDULE_##name,
+  QN_SCHEDULE_MAP(X)
+#undef X
+      QN_SCHEDULE_COUNT
+} qn_schedule;
+// Scales of k or v, f32 in memory: the elements stand for so many times their value.
+typedef enum qn_kv_scale { QN_KV_SCALE_NONE, QN_KV_SCALE_TENSOR, QN_KV_SCALE_HEAD } qn_kv_scale;
 
 // All that decides the text of a kernel. Shapes other than head dims, and strides, are launch arguments.
 // Zero-initialised fields are the plain case; schedule parameters of 0 are chosen by qn_kernel_spec_resolve.
 typedef struct qn_kernel_spec {
   qn_target target;
   qn_schedule schedule;
-  qn_dtype dtype;     // of q, k, v: F16, BF16, F32
+  qn_dtype dtype;    // of q, and of k and v unless kv_dtype says otherwise: F16, BF16, F32
+  qn_dtype kv_dtype; // of k and v; ANY: dtype. E4M3, E5M2: codes of a cache
+  qn_kv_scale k_scale, v_scale;
+  uint32_t page_size; // positions of a page of k and v, which a page table names; 0: no pages
   qn_dtype out_dtype; // the type the accumulator is rounded to: of an unfused output, and before quantizing
                       // in exact numerics
   uint32_t head_dim;  // of q and k
@@ -54,13 +71,16 @@ typedef struct qn_kernel_spec {
   int32_t window_left, window_right; // -1: none
   float scale;                       // of q k^T; 0: 1 / sqrt(head_dim)
   float softcap;                     // 0: none
-  qn_dtype sinks_dtype;   // of one logit a head that takes part in the sum alone: dtype or F32; ANY: none
-  bool alibi;             // a slope a head, in F32, read from memory
-  bool kv_lengths;        // the keys of each sequence are counted in memory
-  bool varlen;            // sequences lie end to end; cumulative lengths of q and kv are in memory
-  qn_dtype lengths_dtype; // of kv_lengths and cumulative lengths: S32 or S64
-  bool pack_heads;        // the query heads of a kv head share a tile: for few queries
-  qn_scheme output;       // family `none`: unfused
+  qn_dtype sinks_dtype;     // of one logit a head that takes part in the sum alone: dtype or F32; ANY: none
+  bool alibi;               // a slope a head, in F32, read from memory
+  bool kv_lengths;          // the keys of each sequence are counted in memory
+  bool varlen;              // sequences lie end to end; cumulative lengths of q and kv are in memory
+  qn_dtype lengths_dtype;   // of kv_lengths and cumulative lengths: S32 or S64
+  bool pack_heads;          // the query heads of a kv head share a tile: for few queries
+  qn_scheme output;         // family `none`: unfused
+  qn_dtype pre_scale_dtype; // of a factor for each channel before quantization; ANY: none
+  bool scale_bound;         // amax of a dynamic scheme has an upper bound, an f32 in memory
+  bool unquantized;         // the output is written as it is, too
   qn_numerics numerics;
   qn_f32_mode f32_mode;
   uint32_t tile_q, tile_kv, warps, stages; // 0: chosen

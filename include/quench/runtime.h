@@ -115,14 +115,37 @@ QN_API void qn_loaded_kernel_destroy(qn_loaded_kernel *loaded);
 typedef struct qn_strides {
   int64_t batch, head, position;
 } qn_strides;
+// Where the scale of group g of head h of position p of batch b is written, in elements. Layouts `packed` and
+// `swizzled` are addressed by token, b * q_len + p, and group of the token instead.
+typedef struct qn_scale_strides {
+  int64_t batch, head, position, group;
+} qn_scale_strides;
 typedef struct qn_attention_args {
   uint32_t batch, q_len, kv_len;
   qn_device_ptr q, k, v;
   qn_strides q_stride, k_stride, v_stride;
   qn_device_ptr out; // spec.out_dtype, or codes of spec.output
   qn_strides out_stride;
-  qn_device_ptr output_scale; // one element of spec.output.scale_dtype, read by the kernel; 0 if unfused
-  qn_device_ptr mask;         // spec.mask_dtype, or a byte for each position of a boolean one; 0 if none
+  qn_device_ptr
+      output_scale;          // of spec.output.scale_dtype (f32 for a global scale), read by the kernel; 0: none
+  int64_t output_scale_head; // of a scale for each channel: elements from one head to the next; 0: the same
+  qn_device_ptr output_zero_point; // of spec.output.zero_point_dtype, as output_scale; 0: none
+  qn_device_ptr pre_scale;         // spec.pre_scale_dtype; 0: none
+  int64_t pre_scale_head;          // elements from one head to the next; 0: the same
+  qn_device_ptr scale_bound;       // one f32; 0: none
+  qn_device_ptr block_scale;       // the scales that a dynamic scheme returns
+  qn_scale_strides block_scale_stride;
+  uint32_t block_scale_row;  // packed, swizzled: the token of the buffer that is the launch's first
+  uint32_t block_scale_rows; // tokens of the buffer that are written: those behind the launch's last with 0
+  qn_device_ptr zero_points; // those that a dynamic scheme returns, at the strides of block_scale
+  qn_device_ptr unquantized; // spec.out_dtype; 0 unless the spec has it
+  qn_strides unquantized_stride;
+  qn_device_ptr k_scale, v_scale; // f32: one, or one for each kv head; 0: none
+  qn_device_ptr page_table;       // s32 [batch, page_table_stride]: the pages of a sequence; 0: none. The batch
+  int64_t page_table_stride;      // strides of k and v are then from one page to the next
+  qn_device_ptr workspace;        // qn_kernel_get_workspace_bytes; zeros before the first launch, and left so
+  uint32_t splits;                // of the keys, by the schedule split; 0: chosen
+  qn_device_ptr mask;             // spec.mask_dtype, or a byte for each position of a boolean one; 0 if none
   int64_t mask_batch_stride, mask_head_stride, mask_q_stride, mask_kv_stride; // 0 broadcasts; kv_len columns
   qn_device_ptr sinks;                       // [heads] of spec.sinks_dtype; 0 if none
   qn_device_ptr alibi_slopes;                // f32 [heads]; 0 if none
@@ -133,6 +156,8 @@ typedef struct qn_attention_args {
 // Fills the strides for dense tensors in the spec's layouts.
 QN_API void qn_attention_args_set_dense(const qn_kernel_spec *spec, qn_layout q_layout, qn_layout k_layout,
                                         qn_layout v_layout, qn_layout out_layout, qn_attention_args *args);
+// Bytes of workspace that a launch with these sizes needs; 0 for most kernels.
+QN_API uint64_t qn_kernel_get_workspace_bytes(const qn_kernel_spec *spec, const qn_attention_args *args);
 // Launches on the caller's stream (a CUstream; NULL: the default stream). No allocation, no synchronisation,
 // no copy to the host: it may be captured in a CUDA graph. A launch with batch or q_len 0 does nothing.
 // Errors: QN_INVALID for arguments that the spec forbids, QN_UNAVAILABLE with the driver's words.

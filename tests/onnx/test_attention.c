@@ -118,7 +118,8 @@ Test(onnx_attention, results_keep_their_places) {
   start(&b, 24, "q,k,v,,pk,pv", false);
   builder_output(&b, "present_v", F32, NULL);
   qn_onnx_model *model = finish(&b, &node);
-  cr_expect_eq(qn_node_get_result(model->graph, node, 2), value_of(model->graph, "present_v"));
+  cr_expect_eq(qn_node_get_result(model->graph, node, QN_ATTENTION_PRESENT_VALUE),
+               value_of(model->graph, "present_v"));
   cr_expect_eq(qn_node_get_operand(model->graph, node, 3), QN_NONE);
   cr_expect_eq(qn_node_get_operand(model->graph, node, 5), value_of(model->graph, "pv"));
   qn_onnx_model_destroy(model);

@@ -28,7 +28,7 @@ typedef struct quantize_case {
 
 #define NO -9
 static const quantize_case cases[] = {
-  { "plain u8", 10, F32, F32, 0, "", NO, NO, NO, NO, NO, "int8_static{target=u8, zero_point=false}" },
+  { "plain u8", 10, F32, F32, 0, "", NO, NO, NO, NO, NO, "int8_static{target=u8, zero_point=none}" },
   { "s8", 13, F32, F32, S8, "", NO, NO, NO, NO, NO, "int8_static" },
   { "one element", 13, F32, F32, S8, "1", NO, NO, NO, NO, NO, "int8_static" },
   { "channel", 13, F32, F32, U8, "8", 1, NO, NO, NO, NO, "int8_channel{target=u8, axis=-2}" },
@@ -111,8 +111,8 @@ static uint32_t operands_with_zero_point(int type, uint8_t byte, const char *sch
 
 Test(onnx_quantize, dummy_zero_point_of_fp8_goes_and_others_stay) {
   cr_expect_eq(operands_with_zero_point(E4M3, 0, "fp8_static"), 2);
-  cr_expect_eq(operands_with_zero_point(E4M3, 0x38, "fp8_static{zero_point=true}"), 3);
-  cr_expect_eq(operands_with_zero_point(E4M3, 0x80, "fp8_static{zero_point=true}"), 3);
+  cr_expect_eq(operands_with_zero_point(E4M3, 0x38, "fp8_static{zero_point=after}"), 3);
+  cr_expect_eq(operands_with_zero_point(E4M3, 0x80, "fp8_static{zero_point=after}"), 3);
   cr_expect_eq(operands_with_zero_point(S8, 0, "int8_static"), 3);
 }
 
@@ -162,8 +162,8 @@ Test(onnx_quantize, dequantize) {
   } rows[] = {
     { E4M3, F32, NO, "fp8_static", "f32[2,4]" },
     { E4M3, F16, NO, "fp8_static{scale=f16, compute=f16}", "f16[2,4]" },
-    { S8, F32, F16, "int8_static{zero_point=false}", "f16[2,4]" },
-    { S32, F32, NO, "int8_static{target=s32, zero_point=false}", "f32[2,4]" },
+    { S8, F32, F16, "int8_static{zero_point=none}", "f16[2,4]" },
+    { S32, F32, NO, "int8_static{target=s32, zero_point=none}", "f32[2,4]" },
   };
   for (size_t i = 0; i < QN_COUNT(rows); i++) {
     builder b;

@@ -40,7 +40,7 @@ Test(scheme, each_field_deviates) {
   // clang-format off
   static const char *const texts[] = {
     "fp8_static{target=e5m2}", "fp8_static{granularity=token}", "fp8_static{dynamic=true}", "fp8_static{scale=f16}",
-    "fp8_static{zero_point=true}", "fp8_static{arithmetic=reciprocal}", "fp8_static{arithmetic=multiply}",
+    "fp8_static{zero_point=after}", "fp8_static{arithmetic=reciprocal}", "fp8_static{arithmetic=multiply}",
     "fp8_static{compute=f16}", "fp8_static{round=bf16}", "fp8_static{saturate=false}", "fp8_block{group=16}",
     "fp8_channel{axis=1}", "int8_channel{axis=-2147483648}", "fp4_block{scale=e4m3, group=65535, axis=2147483647}",
     "fp8_static{target=e5m2, arithmetic=reciprocal, compute=f16, round=f16, saturate=false, axis=1}", "none{target=u8}",

@@ -353,14 +353,15 @@ PAIRS(attention, finfo_min_gives_the_mean,
       QKV "  m: f32[1,3] = const[value={-3.4028235e38, -3.4028235e38, -3.4028235e38}]\n"
           "  o: f32[1,1,2,1] = attention(q, k, v, m)\n  w: f32[1,1,2,1] = const[value={7, 7}]\n  return o, w\n")
 PAIRS(attention, stages_of_the_scores,
-      QKV "  m: bool[1,3] = const[value={1, 1, 0}]\n"
-          "  a: f32[1,1,2,1], ak: f32[1,1,3,1], av: f32[1,1,3,1], s: f32[1,1,2,3] = attention(q, k, v, "
-          "m)[softcap=2, scale=1]\n"
-          "  b: f32[1,1,2,1], bk: f32[1,1,3,1], bv: f32[1,1,3,1], t: f32[1,1,2,3] = attention(q, k, v, "
-          "m)[softcap=2, scale=1, scores_mode=2]\n"
-          "  ws: f32[1,1,2,3] = const[value={1, 2, 3, 2, 4, 6}]\n"
-          "  wt: f32[1,1,2,3] = const[value={0.92423433, 1.52318835, -inf, 1.52318835, 1.92805517, -inf}]\n"
-          "  return s, ws, t, wt, ak, k, bv, v\n")
+      QKV
+      "  m: bool[1,3] = const[value={1, 1, 0}]\n"
+      "  a: f32[1,1,2,1], a1, a2, a3, ak: f32[1,1,3,1], av: f32[1,1,3,1], s: f32[1,1,2,3] = attention(q, k, v, "
+      "m)[softcap=2, scale=1]\n"
+      "  b: f32[1,1,2,1], b1, b2, b3, bk: f32[1,1,3,1], bv: f32[1,1,3,1], t: f32[1,1,2,3] = attention(q, k, v, "
+      "m)[softcap=2, scale=1, scores_mode=2]\n"
+      "  ws: f32[1,1,2,3] = const[value={1, 2, 3, 2, 4, 6}]\n"
+      "  wt: f32[1,1,2,3] = const[value={0.92423433, 1.52318835, -inf, 1.52318835, 1.92805517, -inf}]\n"
+      "  return s, ws, t, wt, ak, k, bv, v\n")
 
 // --- the output scheme -------------------------------------------------------------------------------------
 

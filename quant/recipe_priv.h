@@ -1,0 +1,130 @@
+// The arithmetic of schemes: from the magnitudes of a group to its scale, from a value to its quotient. The one
+// source of it.
+//
+// The reference executor includes this file, in f32 and in f64, and kernels carry the same text, so all give the
+// same bytes. It is written in what C17 and CUDA C++ have in common: no include, no libc. Whoever includes it has
+// defined, in front of it:
+//
+//   QN_CODEC_FN, and the scalar codecs of quant/codec_priv.h
+//   qn_real                                   float or double
+//   qn_real_mul _div _add _sub (a, b)         one operation, rounded to nearest even, never contracted
+//   qn_real_min _max (a, b)                   the other one where one is NaN
+//   qn_real_even(x)                           to an integer, ties to even
+//   qn_real_round(dtype, x)                   the value of a float type nearest to x, saturating; ANY: x
+//   qn_real_bits(x), qn_real_of(bits)         as and from the bits of an f32
+//   the enumerations of <quench/scheme.h> and <quench/type.h>
+//
+// A kernel knows the recipe at compile time: what it does not need is gone after inlining.
+#ifndef QUENCH_QUANT_RECIPE_PRIV_H
+#define QUENCH_QUANT_RECIPE_PRIV_H
+
+// What of a scheme decides its arithmetic; made from one by qn_recipe_of (quant/recipe.c). Fields are those of
+// qn_scheme unless said otherwise.
+typedef struct qn_recipe {
+  int scale_dtype, scale_compute, compute, round_input;
+  int rule, range_rule, zero, global, zero_point, zero_point_rule, arithmetic, nan;
+  int exponent;            // floor(log2 R), of the rules that make a power of two
+  unsigned bump;           // the fraction of amax, 23 bits, from which on its power of two counts one more
+  qn_real range, inverse_range; // R and 1 / R, or the distance of the codes of an asymmetric scheme
+  qn_real amax_floor, scale_floor, scale_of_zero;
+  qn_real least, greatest; // codes of an integer target
+} qn_recipe;
+
+QN_CODEC_FN int qn_recipe_makes_power(const qn_recipe *r) {
+  return r->rule >= QN_RULE_FLOOR;
+}
+
+// The power of two of a group. Decided by bits: log2 in f32 is one too low just above a power of two.
+QN_CODEC_FN qn_real qn_recipe_power(const qn_recipe *r, qn_real amax) {
+  unsigned bits = qn_real_bits(amax), fraction = bits & 0x7FFFFFu;
+  int code = (int)(bits >> 23) - r->exponent + (fraction >= r->bump ? 1 : 0);
+  if (bits >= 0x7F800000u) code = 255; // inf and NaN: NaN
+  else code = code < 0 ? 0 : code > 254 ? 254 : code;
+  return qn_real_of(qn_e8m0_to_f32((unsigned)code));
+}
+
+// The scale of a symmetric dynamic scheme as it is stored. `amax` is the largest |x| of the group after
+// pre_scale and round_input, `global` is read if the scheme has one.
+QN_CODEC_FN qn_real qn_recipe_scale(const qn_recipe *r, qn_real amax, qn_real global) {
+  qn_real a = qn_real_max(amax, r->amax_floor), s;
+  if (qn_recipe_makes_power(r)) {
+    s = qn_recipe_power(r, a);
+  } else if (r->rule == QN_RULE_PRODUCT) {
+    s = qn_real_div(a, qn_real_mul(r->range, global));
+  } else if (r->rule == QN_RULE_MULTIPLIER) {
+    s = qn_real_div(r->range, a);
+  } else {
+    s = r->rule == QN_RULE_RECIPROCAL ? qn_real_mul(a, r->inverse_range) : qn_real_div(a, r->range);
+    s = qn_real_round(r->scale_compute, s);
+    if (r->global == QN_GLOBAL_MULTIPLIER) s = qn_real_mul(global, s);
+    if (r->global == QN_GLOBAL_DIVISOR) s = qn_real_div(s, global);
+  }
+  if (r->scale_floor > 0) s = qn_real_max(s, r->scale_floor);
+  if (r->zero != QN_ZERO_COMPUTED && r->zero != QN_ZERO_CODES && amax == 0) s = r->scale_of_zero;
+  return qn_real_round(r->scale_dtype, s);
+}
+
+// What a value is divided by (arithmetic divide) or multiplied with (all others), from the scale as it is stored.
+// `amax` is read by arithmetic range, `global` where there is one.
+QN_CODEC_FN qn_real qn_recipe_factor(const qn_recipe *r, qn_real scale, qn_real amax, qn_real global) {
+  if (r->zero == QN_ZERO_CODES && scale == 0) return 0;
+  if (r->arithmetic == QN_RANGE) return amax == 0 ? 0 : qn_real_div(r->range, amax);
+  if (r->arithmetic == QN_MULTIPLY) return scale;
+  if (r->arithmetic == QN_RECIPROCAL) {
+    if (r->global == QN_GLOBAL_DIVISOR) return qn_real_div(qn_real_div(1, global), scale);
+    if (r->global == QN_GLOBAL_MULTIPLIER) scale = qn_real_mul(scale, qn_real_div(1, global));
+    return qn_real_div(1, scale);
+  }
+  if (r->global == QN_GLOBAL_DIVISOR) return qn_real_mul(scale, global);
+  if (r->global == QN_GLOBAL_MULTIPLIER) return qn_real_div(scale, global);
+  return scale;
+}
+
+// A value before anything else: times its element of pre_scale where there is one, and rounded.
+QN_CODEC_FN qn_real qn_recipe_prepare(const qn_recipe *r, qn_real x) {
+  return qn_real_round(r->round_input, x);
+}
+
+// The quotient of a prepared value, which then becomes a code.
+QN_CODEC_FN qn_real qn_recipe_quotient(const qn_recipe *r, qn_real x, qn_real factor) {
+  int divides = r->arithmetic == QN_DIVIDE && !(r->zero == QN_ZERO_CODES && factor == 0);
+  return qn_real_round(r->compute, divides ? qn_real_div(x, factor) : qn_real_mul(x, factor));
+}
+
+// The code of an integer target, as a number. NaN counts as 0, as in cvt.rni.
+QN_CODEC_FN qn_real qn_recipe_integer(const qn_recipe *r, qn_real quotient, qn_real zero_point) {
+  if (quotient != quotient) quotient = 0;
+  if (r->zero_point == QN_ZERO_POINT_BEFORE) quotient = qn_real_even(qn_real_add(quotient, zero_point));
+  else quotient = qn_real_even(quotient);
+  if (r->zero_point == QN_ZERO_POINT_AFTER) quotient = qn_real_add(quotient, zero_point);
+  return qn_real_max(r->least, qn_real_min(r->greatest, quotient));
+}
+
+// The scale of an asymmetric dynamic scheme, as it is stored.
+QN_CODEC_FN qn_real qn_recipe_scale_of_range(const qn_recipe *r, qn_real low, qn_real high) {
+  qn_real distance, s;
+  if (r->range_rule == QN_RANGE_WITH_ZERO) {
+    low = qn_real_min(low, 0);
+    high = qn_real_max(high, 0);
+  }
+  distance = qn_real_sub(high, low);
+  s = qn_real_round(r->scale_compute, qn_real_div(distance, r->range));
+  if (r->scale_floor > 0) s = qn_real_max(s, r->scale_floor);
+  if (r->zero != QN_ZERO_COMPUTED && distance == 0) s = r->scale_of_zero;
+  return qn_real_round(r->scale_dtype, s);
+}
+
+// Its zero point.
+QN_CODEC_FN qn_real qn_recipe_zero_point(const qn_recipe *r, qn_real low, qn_real scale) {
+  qn_real shift, zero_point;
+  if (r->range_rule == QN_RANGE_WITH_ZERO) low = qn_real_min(low, 0);
+  shift = qn_real_round(r->scale_compute, qn_real_div(low, scale));
+  zero_point = r->zero_point_rule == QN_ZERO_POINT_RULE_INNER
+                   ? qn_real_sub(r->least, qn_real_even(shift))
+                   : qn_real_even(qn_real_round(r->scale_compute, qn_real_sub(r->least, shift)));
+  if (zero_point != zero_point) zero_point = 0;
+  if (r->range_rule != QN_RANGE_WITH_ZERO) return zero_point;
+  return qn_real_max(r->least, qn_real_min(r->greatest, zero_point));
+}
+
+#endif
