@@ -156,7 +156,7 @@ qn_status qn_onnx_add_draft(qn_onnx_importer *im, const char *result) {
   QN_TRY(QN_RESERVE(im->context, im->types, im->type_capacity, (uint64_t)count + 1));
   QN_TRY(QN_RESERVE(im->context, im->results, im->result_capacity, (uint64_t)count + 1));
   // TensorRT's quantizers declare their FP8 results as bytes: of foreign operations we read, we know better.
-  bool trusted = im->op == QN_OP_extern || !*qn_onnx_domain(node->domain);
+  bool trusted = im->op == QN_OP_extern || (!*qn_onnx_domain(node->domain) && !im->trt);
   for (uint32_t i = 0; i < count; i++) {
     im->names[i] = NULL;
     im->types[i] = 0;
@@ -282,6 +282,7 @@ static qn_status add_extern(qn_onnx_importer *im) {
 static qn_status add_item(qn_onnx_importer *im, const qn_onnx_item *item, int64_t version) {
   const pb_node *node = item->node;
   im->item = item;
+  im->trt = false;
   im->layer.length = 0;
   qn_onnx_layer(node, &im->layer);
   if (im->layer.status != QN_OK) return qn_fail_memory(im->context);
@@ -293,6 +294,7 @@ static qn_status add_item(qn_onnx_importer *im, const qn_onnx_item *item, int64_
               (info->results_repeat || node->n_output <= info->result_count);
   if (read) {
     im->op = row->op;
+    im->trt = qn_onnx_op_is_trt(row);
     im->attr_count = 0;
     QN_TRY(draft_operands(im));
     QN_TRY(qn_onnx_map_attrs(im, row->attrs, &read));

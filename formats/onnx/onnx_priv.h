@@ -153,6 +153,7 @@ typedef struct qn_onnx_importer {
   uint32_t operand_count, operand_capacity;
   qn_attr attrs[QN_OP_ATTRS_MAX];
   uint32_t attr_count;
+  bool trt;         // the node is one of TensorRT's own operations
   qn_scheme scheme; // storage for a scheme attribute
   qn_tensor tensor; // storage for a tensor attribute
   const char **names;
@@ -179,6 +180,8 @@ typedef struct qn_onnx_op {
 
 // NULL if the table has no such row.
 const qn_onnx_op *qn_onnx_op_find(const char *domain, const char *name, int64_t version);
+// Whether the row is one of TensorRT's own operations, whose declared result types are not to be trusted.
+bool qn_onnx_op_is_trt(const qn_onnx_op *row);
 // Rows in order, for tests and documentation.
 const qn_onnx_op *qn_onnx_op_get(uint32_t index);
 // Whether an operation that is no row still computes its results from its operands alone.
@@ -205,7 +208,7 @@ qn_status qn_onnx_map_attrs(qn_onnx_importer *im, const char *words, bool *out_r
 // Integer attribute or its default.
 int64_t qn_onnx_attr_int(const pb_node *node, const char *name, int64_t otherwise);
 
-// Specials (special.c, constant.c, quantize.c, attention.c).
+// Specials (special.c, constant.c, quantize.c, quantize_trt.c, attention.c).
 qn_status qn_onnx_special_constant(qn_onnx_importer *im, bool *out_read);
 qn_status qn_onnx_special_fill(qn_onnx_importer *im, bool *out_read);
 qn_status qn_onnx_special_cast(qn_onnx_importer *im, bool *out_read);
@@ -217,6 +220,11 @@ qn_status qn_onnx_special_variadic(qn_onnx_importer *im, bool *out_read);
 qn_status qn_onnx_special_quantize(qn_onnx_importer *im, bool *out_read);
 qn_status qn_onnx_special_dequantize(qn_onnx_importer *im, bool *out_read);
 qn_status qn_onnx_special_dynamic_quantize(qn_onnx_importer *im, bool *out_read);
+qn_status qn_onnx_special_trt_fp8_quantize(qn_onnx_importer *im, bool *out_read);
+qn_status qn_onnx_special_trt_fp8_dequantize(qn_onnx_importer *im, bool *out_read);
+qn_status qn_onnx_special_trt_fp4_quantize(qn_onnx_importer *im, bool *out_read);
+qn_status qn_onnx_special_trt_mxfp8_quantize(qn_onnx_importer *im, bool *out_read);
+qn_status qn_onnx_special_trt_mxfp8_dequantize(qn_onnx_importer *im, bool *out_read);
 qn_status qn_onnx_special_attention(qn_onnx_importer *im, bool *out_read);
 
 // The module path of a node into `out` (layer.c); empty if nothing tells it.

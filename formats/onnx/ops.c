@@ -110,6 +110,15 @@ static const qn_onnx_op alias_rows[] = {
   { "QuantizeLinear",        1, 1,    QN_OP_quantize,         "-axis -block_size -output_dtype -precision -saturate",    S(quantize) },
 };
 
+// TensorRT's own, which come without a domain too.
+static const qn_onnx_op trt_rows[] = {
+  { "TRT_FP4DynamicQuantize",   1, LAST, QN_OP_quantize,      "-axis -block_size -scale_type",                           S(trt_fp4_quantize) },
+  { "TRT_FP8DequantizeLinear",  1, LAST, QN_OP_dequantize,    "",                                                        S(trt_fp8_dequantize) },
+  { "TRT_FP8QuantizeLinear",    1, LAST, QN_OP_quantize,      "",                                                        S(trt_fp8_quantize) },
+  { "TRT_MXFP8DequantizeLinear", 1, LAST, QN_OP_dequantize,   "-axis -block_size -output_dtype",                         S(trt_mxfp8_dequantize) },
+  { "TRT_MXFP8DynamicQuantize", 1, LAST, QN_OP_quantize,      "-axis -block_size -output_dtype",                         S(trt_mxfp8_quantize) },
+};
+
 // Operations of the standard domains that are not a function of their operands.
 static const char *const impure[] = { "Bernoulli", "If", "Loop", "Multinomial", "RandomNormal", "RandomNormalLike",
                                       "RandomUniform", "RandomUniformLike", "Scan" };
@@ -119,14 +128,8 @@ const qn_onnx_op *qn_onnx_op_get(uint32_t index) {
   return index < QN_COUNT(rows) ? &rows[index] : NULL;
 }
 
-const qn_onnx_op *qn_onnx_op_find(const char *domain, const char *name, int64_t version) {
-  const qn_onnx_op *table = rows;
-  size_t low = 0, high = QN_COUNT(rows);
-  for (size_t i = 0; i < QN_COUNT(alias_domains); i++) {
-    if (strcmp(domain, alias_domains[i]) == 0) table = alias_rows, high = QN_COUNT(alias_rows);
-  }
-  if (*domain && table == rows) return NULL;
-  size_t count = high;
+static const qn_onnx_op *find_row(const qn_onnx_op *table, size_t count, const char *name, int64_t version) {
+  size_t low = 0, high = count;
   while (low < high) { // the first row of that name
     size_t middle = (low + high) / 2;
     if (strcmp(table[middle].name, name) < 0)
@@ -138,6 +141,20 @@ const qn_onnx_op *qn_onnx_op_find(const char *domain, const char *name, int64_t 
     if (version >= table[low].from && version <= table[low].until) return &table[low];
   }
   return NULL;
+}
+
+bool qn_onnx_op_is_trt(const qn_onnx_op *row) {
+  return row >= trt_rows && row < trt_rows + QN_COUNT(trt_rows);
+}
+
+const qn_onnx_op *qn_onnx_op_find(const char *domain, const char *name, int64_t version) {
+  const qn_onnx_op *row = NULL;
+  bool own = !*domain, trt = strcmp(domain, "trt") == 0, alias = false;
+  for (size_t i = 0; i < QN_COUNT(alias_domains); i++) alias = alias || strcmp(domain, alias_domains[i]) == 0;
+  if (own) row = find_row(rows, QN_COUNT(rows), name, version);
+  if (alias) row = find_row(alias_rows, QN_COUNT(alias_rows), name, version);
+  if (!row && (own || trt)) row = find_row(trt_rows, QN_COUNT(trt_rows), name, version);
+  return row;
 }
 
 bool qn_onnx_op_is_pure(const pb_node *node) {
