@@ -90,6 +90,9 @@ uint32_t qn_kernel_get_pack(const qn_kernel_spec *spec);
 uint32_t qn_kernel_get_threads(const qn_kernel_spec *spec);
 uint32_t qn_kernel_get_shared_bytes(const qn_kernel_spec *spec);
 
+// What arguments must be for a spec without choices left. Errors: QN_INVALID naming the argument, QN_LIMIT for
+// sizes that the kernel's arithmetic does not hold.
+qn_status qn_launch_check(qn_context *context, const qn_kernel_spec *spec, const qn_attention_args *args);
 // Checks the arguments against the spec and lays out the launch. Errors: QN_INVALID naming the argument,
 // QN_LIMIT if the grid would exceed what CUDA allows.
 qn_status qn_launch_prepare(qn_context *context, const qn_kernel_spec *spec, const qn_attention_args *args,

@@ -120,6 +120,16 @@ bool qn_scheme_has_scale(const qn_scheme *scheme) {
   return scheme->scale_dtype != QN_ANY;
 }
 
+qn_dtype qn_scheme_get_read_scale(const qn_scheme *scheme) {
+  if (scheme->dynamic) return scheme->global != QN_GLOBAL_NONE ? QN_F32 : QN_ANY;
+  return (qn_dtype)scheme->scale_dtype;
+}
+
+qn_dtype qn_scheme_get_zero_point(const qn_scheme *scheme) {
+  if (scheme->zero_point == QN_ZERO_POINT_NONE) return QN_ANY;
+  return (qn_dtype)(scheme->zero_point_dtype != QN_ANY ? scheme->zero_point_dtype : scheme->target);
+}
+
 bool qn_scheme_equal(const qn_scheme *a, const qn_scheme *b) {
   if (a->family != b->family) return false;
   for (size_t i = 0; i < QN_COUNT(fields); i++)

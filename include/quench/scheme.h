@@ -226,6 +226,12 @@ QN_API const char *qn_scheme_family_doc(qn_scheme_family family);
 QN_API bool qn_scheme_equal(const qn_scheme *a, const qn_scheme *b);
 // Whether the scheme has a scale: an operand, or a result where it is dynamic.
 QN_API bool qn_scheme_has_scale(const qn_scheme *scheme);
+// The element type of the scale that quantizing reads: that of a static scheme, or f32, the global scale of a
+// dynamic one. ANY: it reads none.
+QN_API qn_dtype qn_scheme_get_read_scale(const qn_scheme *scheme);
+// The element type of the zero points, which a static scheme reads and a dynamic one returns. ANY: there are
+// none.
+QN_API qn_dtype qn_scheme_get_zero_point(const qn_scheme *scheme);
 
 // Writes the text of a scheme, at most 512 bytes with the terminating zero (every field deviating takes 480).
 enum { QN_SCHEME_TEXT_MAX = 512 };

@@ -57,7 +57,7 @@ static qn_kernel_spec plain(void) {
   X(granularity, s.output.granularity = QN_PER_TOKEN, "one scale for the tensor",                              \
     "fp8_static{granularity=token}")                                                                           \
   X(scale_type, s.output.scale_dtype = QN_E8M0, "a scale in f32, f16 or bf16", "e8m0")                         \
-  X(zero_point, s.output.zero_point = QN_ZERO_POINT_AFTER, "no zero point", "fp8_static{zero_point=after}")                    \
+  X(zero_point, s.output.zero_point = QN_ZERO_POINT_AFTER, "no zero point", "fp8_static{zero_point=after}")    \
   X(not_saturating, s.output.saturate = false, "codes that saturate", "fp8_static{saturate=false}")            \
   X(scheme, s.output.compute = QN_F64, "rounding to f32, f16 or bf16 before the code",                         \
     "fp8_static{compute=f64}")                                                                                 \
@@ -143,8 +143,8 @@ Test(spec, names_are_readable_and_short) {
   s.scale = 0;
   s.output = qn_scheme_of(QN_SCHEME_none);
   qn_kernel_format_name(&s, name);
-  cr_expect_str_eq(
-      name, "qn_attention_mma_bf16_d128_h32_8_causal_w255_x_softcap41f00000_alibi_sinks_f32_varlen_s64");
+  cr_expect_str_eq(name,
+                   "qn_attention_mma_bf16_d128_h32_8_causal_w255_x_softcap41f00000_alibi_sinks_f32_varlen_s64");
   s = plain();
   s.window_right = 0;
   s.sinks_dtype = QN_BF16;
