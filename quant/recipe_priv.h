@@ -10,7 +10,8 @@
 //   qn_real_mul _div _add _sub (a, b)         one operation, rounded to nearest even, never contracted
 //   qn_real_min _max (a, b)                   the other one where one is NaN
 //   qn_real_even(x)                           to an integer, ties to even
-//   qn_real_round(dtype, x)                   the value of a float type nearest to x, saturating; ANY: x
+//   qn_real_round(dtype, x)                   the value of a float type nearest to x; what overflows becomes
+//                                             infinite in f16 and bf16, the largest value in e4m3; ANY: x
 //   qn_real_bits(x), qn_real_of(bits)         as and from the bits of an f32
 //   the enumerations of <quench/scheme.h> and <quench/type.h>
 //
@@ -18,16 +19,37 @@
 #ifndef QUENCH_QUANT_RECIPE_PRIV_H
 #define QUENCH_QUANT_RECIPE_PRIV_H
 
-// What of a scheme decides its arithmetic; made from one by qn_recipe_of (quant/recipe.c). Fields are those of
-// qn_scheme unless said otherwise.
+// What of a scheme decides its arithmetic; made from one by qn_recipe_of (quant/real_priv.h). A field has the name
+// and the values of that of qn_scheme unless it is said otherwise. The list serves whoever writes a recipe out.
+#define QN_RECIPE_MAP(X)                                                                                       \
+  X(int, scale_dtype)                                                                                          \
+  X(int, scale_compute)                                                                                        \
+  X(int, compute)                                                                                              \
+  X(int, round_input)                                                                                          \
+  X(int, rule)                                                                                                 \
+  X(int, range_rule) /* range */                                                                               \
+  X(int, zero)                                                                                                 \
+  X(int, global)                                                                                               \
+  X(int, zero_point)                                                                                           \
+  X(int, zero_point_rule)                                                                                      \
+  X(int, arithmetic)                                                                                           \
+  X(int, nan)                                                                                                  \
+  X(int, zero_sign)                                                                                            \
+  X(int, ties)                                                                                                 \
+  X(int, exponent)  /* floor(log2 R), of the rules that make a power of two */                                 \
+  X(unsigned, bump) /* the fraction of amax, 23 bits, from which on its power of two counts one more */        \
+  X(qn_real, range) /* R, or the distance of the codes of an asymmetric scheme */                              \
+  X(qn_real, inverse_range) /* 1 / range */                                                                    \
+  X(qn_real, amax_floor)                                                                                       \
+  X(qn_real, scale_floor)                                                                                      \
+  X(qn_real, scale_of_zero)                                                                                    \
+  X(qn_real, least)    /* the codes' range; of floats the finite ones' */                                      \
+  X(qn_real, greatest)
+
 typedef struct qn_recipe {
-  int scale_dtype, scale_compute, compute, round_input;
-  int rule, range_rule, zero, global, zero_point, zero_point_rule, arithmetic, nan;
-  int exponent;            // floor(log2 R), of the rules that make a power of two
-  unsigned bump;           // the fraction of amax, 23 bits, from which on its power of two counts one more
-  qn_real range, inverse_range; // R and 1 / R, or the distance of the codes of an asymmetric scheme
-  qn_real amax_floor, scale_floor, scale_of_zero;
-  qn_real least, greatest; // codes of an integer target
+#define X(type, name) type name;
+  QN_RECIPE_MAP(X)
+#undef X
 } qn_recipe;
 
 QN_CODEC_FN int qn_recipe_makes_power(const qn_recipe *r) {
@@ -89,6 +111,22 @@ QN_CODEC_FN qn_real qn_recipe_prepare(const qn_recipe *r, qn_real x) {
 QN_CODEC_FN qn_real qn_recipe_quotient(const qn_recipe *r, qn_real x, qn_real factor) {
   int divides = r->arithmetic == QN_DIVIDE && !(r->zero == QN_ZERO_CODES && factor == 0);
   return qn_real_round(r->compute, divides ? qn_real_div(x, factor) : qn_real_mul(x, factor));
+}
+
+// The quotient as it becomes a code of a float target.
+QN_CODEC_FN qn_real qn_recipe_float(const qn_recipe *r, qn_real quotient) {
+  return r->nan == QN_NAN_LARGEST && quotient != quotient ? r->greatest : quotient;
+}
+
+// The code of e2m1, from the code that is nearest to the quotient, ties to even.
+QN_CODEC_FN unsigned qn_recipe_e2m1(const qn_recipe *r, qn_real quotient, unsigned code) {
+  qn_real magnitude = quotient < 0 ? -quotient : quotient;
+  // The ties that went up: between 0.5 and 1, 1.5 and 2, 3 and 4.
+  if (r->ties == QN_TIES_ZERO && (magnitude == 0.75f || magnitude == 1.75f || magnitude == 3.5f)) code -= 1;
+  if ((code & 7u) != 0) return code;
+  if (r->zero_sign == QN_ZERO_SIGN_DROPPED) return 0;
+  if (r->zero_sign == QN_ZERO_SIGN_SET) return 8u;
+  return r->zero_sign == QN_ZERO_SIGN_EXACT && quotient == 0 ? 0 : code;
 }
 
 // The code of an integer target, as a number. NaN counts as 0, as in cvt.rni.

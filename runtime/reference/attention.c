@@ -325,16 +325,23 @@ static out_shape shape_of(int64_t layout, const attention *a) {
 // The accumulators, rounded to the output type; or, under a scheme, quantized as the quantize operation would,
 // in exact numerics after that rounding, so that fused and unfused run the same code on the same values.
 static qn_status store_out(qn_ref *ref, const out_shape *shape, double *values, uint64_t count) {
+  const qn_ref_quantize_operands operands = {
+    .scale = qn_ref_operand(ref, QN_ATTENTION_OUTPUT_SCALE),
+    .zero_point = qn_ref_operand(ref, QN_ATTENTION_OUTPUT_ZERO_POINT),
+    .pre_scale = qn_ref_operand(ref, QN_ATTENTION_PRE_SCALE),
+    .scale_bound = qn_ref_operand(ref, QN_ATTENTION_SCALE_BOUND),
+  };
   qn_scheme scheme = qn_node_get_scheme(ref->graph, ref->node, "output");
   qn_dtype declared = (qn_dtype)qn_node_get_int(ref->graph, ref->node, "out_type");
   qn_dtype rounded = declared == QN_ANY ? qn_ref_operand(ref, 0)->dtype : qn_ref_held(ref, declared);
   bool exact = qn_node_get_int(ref->graph, ref->node, "numerics") == QN_EXACT;
   if (scheme.family == QN_SCHEME_none) return qn_ref_store(ref, 0, rounded, shape->rank, shape->dims, values);
+  if (ref->result_count > QN_ATTENTION_UNQUANTIZED)
+    QN_TRY(qn_ref_store(ref, QN_ATTENTION_UNQUANTIZED, rounded, shape->rank, shape->dims, values));
   for (uint64_t i = 0; exact && i < count; i++)
     values[i] = qn_element_round(rounded, qn_ref_narrow(ref->wide, values[i]));
   bool wide = ref->f64 || (exact ? rounded == QN_F64 : ref->wide);
-  return qn_ref_quantize_values(ref, &scheme, wide, shape->rank, shape->dims, values,
-                                qn_ref_operand(ref, QN_ATTENTION_OUTPUT_SCALE), NULL);
+  return qn_ref_quantize_values(ref, &scheme, wide, shape->rank, shape->dims, values, &operands);
 }
 
 static qn_status store_side(qn_ref *ref, uint32_t index, const qn_ref_tensor *like, const operand_side *side) {

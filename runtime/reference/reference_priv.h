@@ -148,12 +148,16 @@ int64_t *qn_ref_ints(qn_ref *ref, uint64_t count);
 // whose largest is -inf becomes NaN, as in ONNX Softmax.
 void qn_ref_softmax_row(bool wide, double *x, uint64_t count, uint64_t stride);
 
-// Result 0 as the codes of a plane under a scheme, and results 1 and 2 as what a dynamic scheme chose. `wide`:
-// as in qn_quantize_args. Shared by quantize and attention, which must agree bit for bit. `scale` and
-// `zero_point` may be NULL.
+// The operands of quantizing, NULL where absent.
+typedef struct qn_ref_quantize_operands {
+  const qn_ref_tensor *scale, *zero_point, *pre_scale, *scale_bound;
+} qn_ref_quantize_operands;
+// Result 0 as the codes of a plane under a scheme, and results 1 and 2, where the node has them, as the scales
+// and zero points of a dynamic one. `wide`: as in qn_quantize_args. Shared by quantize and attention, which
+// must agree bit for bit.
 qn_status qn_ref_quantize_values(qn_ref *ref, const qn_scheme *scheme, bool wide, int32_t rank,
-                                 const int64_t *dims, const double *values, const qn_ref_tensor *scale,
-                                 const qn_ref_tensor *zero_point);
+                                 const int64_t *dims, const double *values,
+                                 const qn_ref_quantize_operands *operands);
 
 // --- broadcasting ------------------------------------------------------------------------------------------
 

@@ -157,10 +157,8 @@ static qn_status quantize(qn_context *context, const kernel_data *data, const do
   const int64_t dims[] = { (int64_t)data->out_count };
   double scale;
   qn_elements_load(tensor->dtype, tensor->data, 1, &scale);
-  const qn_quantize_args args = {
-    .scheme = &data->c.scheme, .rank = 1, .dims = dims, .scale = &scale, .scale_count = 1
-  };
-  return qn_quantize(context, &args, values, out_codes);
+  const qn_quantize_args args = { .scheme = &data->c.scheme, .rank = 1, .dims = dims, .scale = { &scale, 1 } };
+  return qn_quantize(context, &args, values, &(qn_quantized){ .codes = out_codes });
 }
 
 static void take(kernel_verdict *verdict, uint64_t index, double error, double bound, bool outside) {

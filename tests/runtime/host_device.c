@@ -119,9 +119,8 @@ static qn_status run_row(qn_context *context, const row *r) {
                          &(qn_quantize_args){ .scheme = &spec->output,
                                               .rank = 1,
                                               .dims = (int64_t[]){ spec->v_head_dim },
-                                              .scale = &scale,
-                                              .scale_count = 1 },
-                         out, to);
+                                              .scale = { &scale, 1 } },
+                         out, &(qn_quantized){ .codes = to });
   } else {
     qn_elements_store(stored, out, spec->v_head_dim, true, to);
   }
