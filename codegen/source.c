@@ -71,7 +71,7 @@ static void write_constants(qn_buf *buf, const qn_kernel_spec *spec) {
   qn_buf_printf(buf, "constexpr u32 PACK = %" PRIu32 "; // see rows\n", qn_kernel_get_pack(spec));
   qn_buf_printf(buf, "constexpr u32 TILE_Q = %" PRIu32 ", TILE_KV = %" PRIu32 ", WARPS = %" PRIu32,
                 spec->tile_q, spec->tile_kv, spec->warps);
-  qn_buf_printf(buf, ", THREADS = WARPS * 32;\nconstexpr int STAGES = %" PRIu32 ";\n", spec->stages);
+  qn_buf_printf(buf, ", KV_WARPS = 1, THREADS = WARPS * 32;\nconstexpr int STAGES = %" PRIu32 ";\n", spec->stages);
   qn_row_strides stride = qn_schedule_get_strides(spec);
   qn_buf_printf(buf, "constexpr u32 QK_STRIDE = %" PRIu32 ", V_STRIDE = %" PRIu32 "; // see tile\n", stride.qk,
                 stride.v);
@@ -160,6 +160,7 @@ static const struct {
   { "epilogue_float",      qn_text_epilogue_float,      takes_float },
   { "epilogue_fp8_static", qn_text_epilogue_fp8_static, is_fp8 },
   { "store",               qn_text_store,               always },
+  { "core",                qn_text_core,                always },
   { "schedule_mma",        qn_text_schedule_mma,        always },
 };
 // clang-format on

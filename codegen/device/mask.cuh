@@ -31,11 +31,11 @@ constexpr bool ADDITIVE = MASK != MASK_NONE && MASK != MASK_BOOLEAN;
 constexpr bool MASK_SCALES = ADDITIVE && !ALIBI && SOFTCAP == 0;
 
 // Turns one row of products, columns `first` + 8n + 2t, + 1, into scores as far as they need no mask.
-DEVICE void score_row(float (&scores)[TILE_KV / 8][4], int half, int first, const row_view &view) {
+DEVICE void score_row(float (&scores)[WARP_KV / 8][4], int half, int first, const row_view &view) {
   if constexpr (MASK_SCALES || (SCORES_RAW && SOFTCAP == 0)) return;
   float distance = (float)(view.position - first - (int)(thread_index() % 4) * 2); // beyond 2^24 it is rounded
 #pragma unroll
-  for (int n = 0; n < TILE_KV / 8; n++)
+  for (int n = 0; n < WARP_KV / 8; n++)
 #pragma unroll
     for (int i = 0; i < 2; i++) {
       float &score = scores[n][half * 2 + i];
@@ -51,10 +51,10 @@ DEVICE void score_row(float (&scores)[TILE_KV / 8][4], int half, int first, cons
 
 // Applies the mask to the same columns; those that the row does not see become -inf. `mask_kv` is the mask's stride in
 // bytes.
-DEVICE void mask_row(float (&scores)[TILE_KV / 8][4], int half, int first, const row_view &view, int mask_kv) {
+DEVICE void mask_row(float (&scores)[WARP_KV / 8][4], int half, int first, const row_view &view, int mask_kv) {
   int column = first + (int)(thread_index() % 4) * 2;
 #pragma unroll
-  for (int n = 0; n < TILE_KV / 8; n++)
+  for (int n = 0; n < WARP_KV / 8; n++)
 #pragma unroll
     for (int i = 0; i < 2; i++) {
       float &score = scores[n][half * 2 + i];

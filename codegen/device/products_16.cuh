@@ -25,7 +25,7 @@ constexpr int KV_STEP = 16;
 
 // The weights of 16 kv positions, two column blocks of the accumulator, as they lie: an accumulator's columns
 // 2t, 2t+1 are an a operand's k positions 2t, 2t+1.
-DEVICE void make_weights(a_fragment &a, const float (&scores)[TILE_KV / 8][4], int step) {
+DEVICE void make_weights(a_fragment &a, const float (&scores)[WARP_KV / 8][4], int step) {
   for (int i = 0; i < 4; i++) {
     const float(&block)[4] = scores[2 * step + i / 2];
     float low = block[i % 2 * 2], high = block[i % 2 * 2 + 1];

@@ -36,7 +36,7 @@ constexpr int KV_STEP = 8;
 
 // The weights of 8 kv positions. A sum may be taken in any order: the operand's k position t stands for column
 // 2t of the accumulator and k position t + 4 for column 2t + 1, so no lane needs a value of another.
-DEVICE void make_weights(a_fragment &a, const float (&scores)[TILE_KV / 8][4], int step) {
+DEVICE void make_weights(a_fragment &a, const float (&scores)[WARP_KV / 8][4], int step) {
   const float(&block)[4] = scores[step];
   const u32 x[4] = { bits_of(block[0]), bits_of(block[2]), bits_of(block[1]), bits_of(block[3]) };
   make_a(a, x);

@@ -12,3 +12,9 @@ DEVICE i64 row_offset(u32 row, i64 position, i64 head) {
   i64 offset = row / PACK * position;
   return PACK == 1 ? offset : offset + row % PACK * head;
 }
+
+// Warps w and w + 1 own different rows, or, where KV_WARPS is more than 1, the same rows and different keys of each tile.
+constexpr u32 WARP_KV = TILE_KV / KV_WARPS; // keys of a tile that one warp works on
+constexpr int WARP_ROWS = TILE_Q / (WARPS / KV_WARPS);
+DEVICE u32 row_warp() { return thread_index() / 32 / KV_WARPS; }
+DEVICE u32 kv_warp() { return thread_index() / 32 % KV_WARPS; }

@@ -30,10 +30,10 @@ DEVICE float weight(float score, float base) {
 
 // Turns row `half` (0: g, 1: g + 8) of the scores into weights and returns the factor by which what was summed
 // before must shrink.
-DEVICE float softmax_row(float (&scores)[TILE_KV / 8][4], int half, row_state &row) {
+DEVICE float softmax_row(float (&scores)[WARP_KV / 8][4], int half, row_state &row) {
   float largest = minus_infinity();
 #pragma unroll
-  for (int n = 0; n < TILE_KV / 8; n++)
+  for (int n = 0; n < WARP_KV / 8; n++)
     largest = max_f32(largest, max_f32(scores[n][half * 2], scores[n][half * 2 + 1]));
   largest = max_f32(largest, shuffle_xor(largest, 1));
   largest = max_f32(largest, shuffle_xor(largest, 2));
@@ -47,7 +47,7 @@ DEVICE float softmax_row(float (&scores)[TILE_KV / 8][4], int half, row_state &r
 
   float sum = 0.0f;
 #pragma unroll
-  for (int n = 0; n < TILE_KV / 8; n++)
+  for (int n = 0; n < WARP_KV / 8; n++)
 #pragma unroll
     for (int i = half * 2; i < half * 2 + 2; i++) {
       scores[n][i] = weight(scores[n][i], base);
