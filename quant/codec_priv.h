@@ -3,8 +3,9 @@
 //
 // The reference executor includes this file, and the kernels for chips without a conversion instruction carry
 // the same text, so both give the same bytes. It is therefore written in what C17 and CUDA C++ have in common:
-// integer operations on `unsigned` (32 bits) and `unsigned long long`, no include, no libc, no floating point.
-// Device code defines QN_CODEC_FN (as `static __device__ __forceinline__`) in front of the text.
+// integer operations on `unsigned` (32 bits) and `unsigned long long`, no include, no libc, and of floating
+// point one sum. Device code defines QN_CODEC_FN (as `static __device__ __forceinline__`) and qn_codec_add in
+// front of the text.
 //
 // For each type T of QN_CODEC_MAP (f16 bf16 e4m3 e5m2 e4m3fnuz e5m2fnuz e2m1):
 //
@@ -24,6 +25,15 @@
 
 #ifndef QN_CODEC_FN
 #define QN_CODEC_FN static inline
+// The bits of a + b in binary32, rounded to nearest, ties to even.
+QN_CODEC_FN unsigned qn_codec_add(unsigned a, unsigned b) {
+  union {
+    unsigned bits;
+    float value;
+  } x = { a }, y = { b };
+  x.value += y.value;
+  return x.bits;
+}
 #endif
 
 // clang-format off
@@ -54,27 +64,40 @@ QN_CODEC_FN unsigned qn_codec_round(unsigned significand, int exponent, int mant
   return below > 0 ? kept : ((unsigned)(exponent + bias - 1) << mantissa) + kept;
 }
 
-// Puts sign and magnitude together, with the rules for overflow and zero.
-QN_CODEC_FN unsigned qn_codec_finish(unsigned negative, unsigned magnitude, int saturate, int sign_bit,
-                                     unsigned largest, unsigned overflow, unsigned nan) {
+// Puts sign and magnitude together, with the rules for zero.
+QN_CODEC_FN unsigned qn_codec_finish(unsigned negative, unsigned magnitude, int sign_bit, unsigned nan) {
   unsigned sign = 1u << sign_bit;
-  if (magnitude > largest) magnitude = saturate ? largest : overflow;
   if (nan == sign && (magnitude == 0 || magnitude == nan)) return magnitude; // FNUZ: one zero, one NaN
-  return negative ? sign | magnitude : magnitude;
+  return negative << sign_bit | magnitude;
+}
+
+// Rounds the bits of a magnitude of f32 to a magnitude code. A sum does it: beside a power of two that is 23 -
+// mantissa binades higher, a value is rounded to a multiple of its code's last bit, and how many of them there
+// are stands in the low bits. The binade is the value's own or, for subnormal codes, that of the smallest
+// normal one.
+QN_CODEC_FN unsigned qn_codec_round_f32(unsigned magnitude, int mantissa, int bias) {
+  unsigned binade = magnitude & 0x7F800000u, smallest = (unsigned)(128 - bias) << 23,
+           up = (unsigned)(23 - mantissa);
+  if (binade < smallest) binade = smallest;
+  return qn_codec_add(magnitude, binade + (up << 23)) - binade + (binade >> up) -
+         ((up << 23) + (smallest >> up));
 }
 
 QN_CODEC_FN unsigned qn_codec_from_f32(unsigned bits, int saturate, int sign_bit, int mantissa, int bias,
                                        unsigned largest, unsigned overflow, unsigned nan) {
-  unsigned magnitude = bits & 0x7FFFFFFFu;
-  int field = (int)(magnitude >> 23);
-  unsigned significand = (magnitude & 0x7FFFFFu) << 7;
+  unsigned magnitude = bits & 0x7FFFFFFFu, code;
+  // The value of the largest code, and the power of two above it, which overflows.
+  unsigned most = (largest << (23 - mantissa)) + ((unsigned)(127 - bias) << 23);
+  unsigned above = (most & 0x7F800000u) + 0x800000u, limit = saturate ? most : above;
   if (magnitude > 0x7F800000u) return nan;
-  if (field > 0)
-    significand |= 1u << 30;
-  else
-    field = 1;
-  return qn_codec_finish(bits >> 31, qn_codec_round(significand, field - 127, mantissa, bias), saturate,
-                         sign_bit, largest, overflow, nan);
+  if (bias == 127) { // bf16: every binade of binary32, the highest ones included
+    code = (magnitude + 0x7FFFu + (magnitude >> 16 & 1)) >> 16;
+    if (saturate && code > largest) code = largest;
+  } else {
+    code = qn_codec_round_f32(magnitude < limit ? magnitude : limit, mantissa, bias);
+    if (!saturate && code > largest) code = overflow;
+  }
+  return qn_codec_finish(bits >> 31, code, sign_bit, nan);
 }
 
 QN_CODEC_FN unsigned qn_codec_from_f64(unsigned long long bits, int saturate, int sign_bit, int mantissa,
@@ -84,11 +107,12 @@ QN_CODEC_FN unsigned qn_codec_from_f64(unsigned long long bits, int saturate, in
   int field = (int)(magnitude >> 52);
   // 30 bits of the fraction; the lowest one also says whether anything was cut off, which is all that rounding
   // to 10 bits or fewer can tell of the rest.
-  unsigned significand = (unsigned)(fraction >> 22) | ((fraction & 0x3FFFFFull) != 0 ? 1u : 0u);
+  unsigned significand = (unsigned)(fraction >> 22) | ((fraction & 0x3FFFFFull) != 0 ? 1u : 0u), code;
   if (magnitude > 0x7FF0000000000000ull) return nan;
   if (field > 0) significand |= 1u << 30; // an f64 subnormal is zero in all of these types
-  return qn_codec_finish((unsigned)(bits >> 63), qn_codec_round(significand, field - 1023, mantissa, bias),
-                         saturate, sign_bit, largest, overflow, nan);
+  code = qn_codec_round(significand, field - 1023, mantissa, bias);
+  if (code > largest) code = saturate ? largest : overflow;
+  return qn_codec_finish((unsigned)(bits >> 63), code, sign_bit, nan);
 }
 
 // Not for bf16, whose subnormals are subnormal in binary32 too.

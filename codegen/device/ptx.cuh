@@ -154,6 +154,11 @@ DEVICE float mul_rn(float a, float b) {
   asm("mul.rn.f32 %0, %1, %2;" : "=f"(result) : "f"(a), "f"(b));
   return result;
 }
+DEVICE float add_rn(float a, float b) {
+  float result;
+  asm("add.rn.f32 %0, %1, %2;" : "=f"(result) : "f"(a), "f"(b));
+  return result;
+}
 DEVICE float sub_rn(float a, float b) {
   float result;
   asm("sub.rn.f32 %0, %1, %2;" : "=f"(result) : "f"(a), "f"(b));
@@ -175,6 +180,8 @@ DEVICE float max_f32(float a, float b) {
   asm("max.f32 %0, %1, %2;" : "=f"(result) : "f"(a), "f"(b));
   return result;
 }
+// The sum that quant/codec_priv.h rounds by.
+DEVICE u32 qn_codec_add(u32 a, u32 b) { return bits_of(add_rn(float_of(a), float_of(b))); }
 
 // --- conversions -----------------------------------------------------------------------------------------
 // To nearest, ties to even unless said otherwise. NaN becomes the type's canonical NaN.
