@@ -148,7 +148,7 @@ static inline qn_recipe qn_recipe_of(const qn_scheme *scheme) {
   r.inverse_range = qn_real_div(1, r.range);
   r.bump = qn_recipe_bump(scheme, r.range);
   r.exponent = (int)(qn_real_bits(r.range) >> 23) - 127;
-  r.scale_of_zero = scheme->zero == QN_ZERO_ONE ? 1 : qn_recipe_epsilon((qn_dtype)scheme->scale_dtype);
+  r.scale_of_zero = qn_recipe_epsilon((qn_dtype)scheme->scale_dtype);
   double least_scale = floors[scheme->floor].is_amax ? 0 : floors[scheme->floor].value;
   if (qn_recipe_makes_power(&r) && least_scale > 0) least_scale = exp2(ceil(log2(least_scale)));
   r.scale_floor = (qn_real)least_scale;

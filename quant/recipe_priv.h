@@ -65,6 +65,14 @@ QN_CODEC_FN qn_real qn_recipe_power(const qn_recipe *r, qn_real amax) {
   return qn_real_of(qn_e8m0_to_f32((unsigned)code));
 }
 
+// The last steps of a scale: rules for zero, floor, the type. `empty`: the group has nothing but zeros.
+QN_CODEC_FN qn_real qn_recipe_store_scale(const qn_recipe *r, qn_real s, int empty) {
+  if (r->zero == QN_ZERO_ONE && (empty || s == 0)) s = 1;
+  if (r->scale_floor > 0) s = qn_real_max(s, r->scale_floor);
+  s = qn_real_round(r->scale_dtype, s);
+  return r->zero == QN_ZERO_EPS && s == 0 ? r->scale_of_zero : s;
+}
+
 // The scale of a symmetric dynamic scheme as it is stored. `amax` is the largest |x| of the group after
 // pre_scale and round_input, `global` is read if the scheme has one.
 QN_CODEC_FN qn_real qn_recipe_scale(const qn_recipe *r, qn_real amax, qn_real global) {
@@ -81,9 +89,7 @@ QN_CODEC_FN qn_real qn_recipe_scale(const qn_recipe *r, qn_real amax, qn_real gl
     if (r->global == QN_GLOBAL_MULTIPLIER) s = qn_real_mul(global, s);
     if (r->global == QN_GLOBAL_DIVISOR) s = qn_real_div(s, global);
   }
-  if (r->scale_floor > 0) s = qn_real_max(s, r->scale_floor);
-  if (r->zero != QN_ZERO_COMPUTED && r->zero != QN_ZERO_CODES && amax == 0) s = r->scale_of_zero;
-  return qn_real_round(r->scale_dtype, s);
+  return qn_recipe_store_scale(r, s, amax == 0);
 }
 
 // What a value is divided by (arithmetic divide) or multiplied with (all others), from the scale as it is stored.
@@ -95,7 +101,9 @@ QN_CODEC_FN qn_real qn_recipe_factor(const qn_recipe *r, qn_real scale, qn_real 
   if (r->arithmetic == QN_RECIPROCAL) {
     if (r->global == QN_GLOBAL_DIVISOR) return qn_real_div(qn_real_div(1, global), scale);
     if (r->global == QN_GLOBAL_MULTIPLIER) scale = qn_real_mul(scale, qn_real_div(1, global));
-    return qn_real_div(1, scale);
+    scale = qn_real_div(1, scale);
+    // An inverse is computed in the type of its scale; e4m3 and e8m0 are read back as f32 first.
+    return r->scale_dtype == QN_F16 || r->scale_dtype == QN_BF16 ? qn_real_round(r->scale_dtype, scale) : scale;
   }
   if (r->global == QN_GLOBAL_DIVISOR) return qn_real_mul(scale, global);
   if (r->global == QN_GLOBAL_MULTIPLIER) return qn_real_div(scale, global);
@@ -125,15 +133,16 @@ QN_CODEC_FN unsigned qn_recipe_e2m1(const qn_recipe *r, qn_real quotient, unsign
   if (r->ties == QN_TIES_ZERO && (magnitude == 0.75f || magnitude == 1.75f || magnitude == 3.5f)) code -= 1;
   if ((code & 7u) != 0) return code;
   if (r->zero_sign == QN_ZERO_SIGN_DROPPED) return 0;
-  if (r->zero_sign == QN_ZERO_SIGN_SET) return 8u;
-  return r->zero_sign == QN_ZERO_SIGN_EXACT && quotient == 0 ? 0 : code;
+  if (quotient != 0) return code;
+  return r->zero_sign == QN_ZERO_SIGN_EXACT ? 0 : r->zero_sign == QN_ZERO_SIGN_SET ? 8u : code;
 }
 
 // The code of an integer target, as a number. NaN counts as 0, as in cvt.rni.
 QN_CODEC_FN qn_real qn_recipe_integer(const qn_recipe *r, qn_real quotient, qn_real zero_point) {
   if (quotient != quotient) quotient = 0;
-  if (r->zero_point == QN_ZERO_POINT_BEFORE) quotient = qn_real_even(qn_real_add(quotient, zero_point));
-  else quotient = qn_real_even(quotient);
+  if (r->zero_point == QN_ZERO_POINT_BEFORE)
+    quotient = qn_real_round(r->compute, qn_real_add(quotient, zero_point));
+  quotient = qn_real_even(quotient);
   if (r->zero_point == QN_ZERO_POINT_AFTER) quotient = qn_real_add(quotient, zero_point);
   return qn_real_max(r->least, qn_real_min(r->greatest, quotient));
 }
@@ -145,11 +154,9 @@ QN_CODEC_FN qn_real qn_recipe_scale_of_range(const qn_recipe *r, qn_real low, qn
     low = qn_real_min(low, 0);
     high = qn_real_max(high, 0);
   }
-  distance = qn_real_sub(high, low);
+  distance = qn_real_round(r->scale_compute, qn_real_sub(high, low));
   s = qn_real_round(r->scale_compute, qn_real_div(distance, r->range));
-  if (r->scale_floor > 0) s = qn_real_max(s, r->scale_floor);
-  if (r->zero != QN_ZERO_COMPUTED && distance == 0) s = r->scale_of_zero;
-  return qn_real_round(r->scale_dtype, s);
+  return qn_recipe_store_scale(r, s, distance == 0);
 }
 
 // Its zero point.

@@ -25,7 +25,8 @@ extern "C" {
   X(TOKEN,   "token",   "those of one index of all axes but the last")                                   \
   X(GROUP,   "group",   "`group` consecutive ones along `axis`; the last group may be shorter")
 
-// The quotient. An e4m3 or e8m0 scale is read back first: what is divided by is what is stored.
+// The quotient. An e4m3 or e8m0 scale is read back first: what is divided by is what is stored. 1 / s is rounded to
+// the type of s where that is f16 or bf16; all else is f32.
 //            global scale:           none             multiplier g            divisor g
 #define QN_ARITHMETIC_MAP(X)                                                                             \
   X(DIVIDE,     "divide",     "x / s          x / (s / g)           x / (s * g)")                          \
@@ -62,11 +63,11 @@ extern "C" {
   X(SUBNORMAL,   "subnormal",   false, 0x1p-9,       "s is at least 2^-9, the smallest e4m3")              \
   X(NORMAL,      "normal",      false, 0x1p-6,       "s is at least 2^-6, the smallest normal e4m3")
 
-// What happens where amax is 0, or, asymmetric, where min is max.
+// What happens where amax is 0, or, asymmetric, where min is max; what is said of s holds wherever s comes out as 0.
 #define QN_SCALE_ZERO_MAP(X)                                                                              \
   X(COMPUTED, "computed", "what the formulas give: s 0 makes every quotient NaN")                          \
-  X(ONE,      "one",      "s is 1")                                                                       \
-  X(EPS,      "eps",      "s is the epsilon of its type: f32 2^-23, f16 2^-10, bf16 2^-7, e4m3 2^-3")       \
+  X(ONE,      "one",      "s is 1, in front of the floor")                                                                       \
+  X(EPS,      "eps",      "a stored s of 0 becomes the epsilon of its type: f32 2^-23, f16 2^-10, bf16 2^-7, e4m3 2^-3")       \
   X(CODES,    "codes",    "s as computed, every quotient is x * 0")
 
 // A second scale, one for the tensor, given as the operand `scale` of a dynamic scheme.
@@ -105,7 +106,7 @@ extern "C" {
   X(KEPT,    "kept",    "that of the value")                                                              \
   X(EXACT,   "exact",   "that of the value, but +0 where the value is -0")                                \
   X(DROPPED, "dropped", "+0")                                                                             \
-  X(SET,     "set",     "-0")
+  X(SET,     "set",     "that of the value, but -0 where the value is 0")
 
 #define QN_TIES_MAP(X)                                                                                    \
   X(EVEN, "even",        "to the even code")                                                              \
@@ -165,7 +166,7 @@ typedef struct qn_scheme {
   uint8_t range;            // qn_scale_range
   uint8_t floor;            // qn_scale_floor
   uint8_t zero;             // qn_scale_zero
-  uint8_t scale_compute;    // qn_dtype that amax / R, or an asymmetric scale, is rounded to: F32, F16, BF16
+  uint8_t scale_compute;    // qn_dtype that amax / R, or each step of an asymmetric scale, is rounded to: F32, F16, BF16
   uint8_t global;           // qn_global_scale
   uint8_t zero_point;       // qn_zero_point: an operand, or a result of a dynamic scheme
   uint8_t zero_point_rule;  // qn_zero_point_rule
