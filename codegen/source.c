@@ -3,30 +3,23 @@
 
 #include "codegen/device_text.h"
 #include "codegen/launch_priv.h"
-#include "codegen/spec_priv.h"
+#include "codegen/source_priv.h"
 
 #include <inttypes.h>
 
+static bool is_fused(const qn_kernel_spec *spec) {
+  return spec->output.family != QN_SCHEME_none;
+}
+
 // --- constants -------------------------------------------------------------------------------------------
 
-// The device's numbers for element types and choices; the kernel's first lines define them.
+// The device's numbers for choices; the kernel's first lines define them.
 static const char CHOICES[] =
-    "enum { ELEMENT_ANY, ELEMENT_F16, ELEMENT_BF16, ELEMENT_F32 };\n"
     "enum { CAUSAL_NONE, CAUSAL_TOP_LEFT, CAUSAL_BOTTOM_RIGHT };\n"
-    "enum { MASK_NONE, MASK_BOOLEAN, MASK_ADDITIVE_F16, MASK_ADDITIVE_BF16, MASK_ADDITIVE_F32 };\n"
-    "enum { ARITHMETIC_DIVIDE, ARITHMETIC_RECIPROCAL, ARITHMETIC_MULTIPLY };\n";
+    "enum { MASK_NONE, MASK_BOOLEAN, MASK_ADDITIVE_F16, MASK_ADDITIVE_BF16, MASK_ADDITIVE_F32 };\n";
 
 // Lengths are below 2^29 (launch.c): no key is so far away, and sums with a position stay within 32 bits.
 enum { WINDOW_MAX = 1 << 30 };
-
-static const char *element_name(int dtype) {
-  switch (dtype) {
-  case QN_F16: return "ELEMENT_F16";
-  case QN_BF16: return "ELEMENT_BF16";
-  case QN_F32: return "ELEMENT_F32";
-  default: return "ELEMENT_ANY";
-  }
-}
 
 static const char *mask_name(const qn_kernel_spec *spec) {
   if (spec->mask == QN_MASK_NONE) return "MASK_NONE";
@@ -40,14 +33,10 @@ static uint32_t mask_bytes(const qn_kernel_spec *spec) {
   return spec->mask == QN_MASK_BOOLEAN ? 1 : qn_dtype_bits(spec->mask_dtype) / 8;
 }
 
-// A float as a hexadecimal literal: exact, and the same in every locale. The value is finite.
 static void write_float(qn_buf *buf, const char *name, float value) {
-  uint32_t bits;
-  memcpy(&bits, &value, sizeof bits);
-  uint32_t field = bits >> 23 & 0xFF, fraction = (bits & 0x7FFFFF) << 1;
-  int exponent = field == 0 ? (fraction == 0 ? 0 : -126) : (int)field - 127;
-  qn_buf_printf(buf, "constexpr float %s = %s0x%d.%06" PRIx32 "p%df; // %.9g\n", name, bits >> 31 ? "-" : "",
-                field != 0, fraction, exponent, (double)value);
+  qn_buf_printf(buf, "constexpr float %s = ", name);
+  qn_source_write_float(buf, value);
+  qn_buf_printf(buf, "; // %.9g\n", (double)value);
 }
 
 static void write_constants(qn_buf *buf, const qn_kernel_spec *spec) {
@@ -55,15 +44,17 @@ static void write_constants(qn_buf *buf, const qn_kernel_spec *spec) {
   const double log2e = 1.4426950408889634;
   bool capped = spec->softcap > 0, biased = spec->mask == QN_MASK_ADDITIVE || spec->alibi;
   bool raw = !biased && (capped || spec->scale > 0); // see device/softmax.cuh
-  bool fused = spec->output.family != QN_SCHEME_none;
 
-  qn_buf_printf(buf, "%s\n", CHOICES);
-  if (spec->dtype != QN_F32) qn_buf_printf(buf, "constexpr int ELEMENT = %s;\n", element_name(spec->dtype));
+  qn_buf_printf(buf, "%s", CHOICES);
+  qn_source_write_dtypes(buf);
+  qn_buf_printf(buf, "\n");
+  if (spec->dtype != QN_F32)
+    qn_buf_printf(buf, "constexpr int ELEMENT = %s;\n", qn_source_dtype_name(spec->dtype));
   qn_buf_printf(buf, "constexpr u32 ELEMENT_BYTES = %" PRIu32 ";\n", qn_dtype_bits(spec->dtype) / 8);
   if (spec->dtype == QN_F32)
     qn_buf_printf(buf, "constexpr bool F32_TF32X3 = %s;\n", spec->f32_mode == QN_F32_TF32X3 ? "true" : "false");
-  qn_buf_printf(buf, "constexpr u32 OUT_BYTES = %" PRIu32 ";\n",
-                qn_dtype_bits(fused ? (qn_dtype)spec->output.target : spec->out_dtype) / 8);
+  qn_buf_printf(buf, "constexpr u32 OUT_BITS = %" PRIu32 ";\n",
+                qn_dtype_bits(is_fused(spec) ? (qn_dtype)spec->output.target : spec->out_dtype));
   qn_buf_printf(buf, "constexpr u32 HEAD_DIM = %" PRIu32 ", V_HEAD_DIM = %" PRIu32 ";\n", spec->head_dim,
                 spec->v_head_dim);
   qn_buf_printf(buf, "constexpr u32 HEADS = %" PRIu32 ", KV_HEADS = %" PRIu32 ";\n", spec->heads,
@@ -90,16 +81,8 @@ static void write_constants(qn_buf *buf, const qn_kernel_spec *spec) {
   write_float(buf, "SOFTCAP", spec->softcap);
   write_float(buf, "SOFTCAP_FACTOR", capped ? (float)(2 * spec->scale * log2e / spec->softcap) : 0);
   qn_buf_printf(buf, "constexpr bool ALIBI = %s;\n", spec->alibi ? "true" : "false");
-  qn_buf_printf(buf, "constexpr int SINKS = %s;\n", element_name(spec->sinks_dtype));
-  qn_buf_printf(buf, "constexpr int STAGED = %s;\n", element_name(qn_kernel_get_staged_dtype(spec)));
-  if (!fused) return;
-  static const char *const ARITHMETIC[] = { "ARITHMETIC_DIVIDE", "ARITHMETIC_RECIPROCAL",
-                                            "ARITHMETIC_MULTIPLY" };
-  qn_buf_printf(buf, "constexpr bool OUT_E5M2 = %s;\n", spec->output.target == QN_E5M2 ? "true" : "false");
-  qn_buf_printf(buf, "constexpr int SCALE_TYPE = %s;\n", element_name(spec->output.scale_dtype));
-  qn_buf_printf(buf, "constexpr int ARITHMETIC = %s;\n", ARITHMETIC[spec->output.arithmetic]);
-  qn_buf_printf(buf, "constexpr int ROUND_INPUT = %s;\n", element_name(spec->output.round_input));
-  qn_buf_printf(buf, "constexpr int ROUND_QUOTIENT = %s;\n", element_name(spec->output.compute));
+  qn_buf_printf(buf, "constexpr int SINKS = %s;\n", qn_source_dtype_name(spec->sinks_dtype));
+  qn_buf_printf(buf, "constexpr int STAGED = %s;\n", qn_source_dtype_name(qn_kernel_get_staged_dtype(spec)));
 }
 
 static void write_params(qn_buf *buf) {
@@ -113,21 +96,26 @@ static void write_params(qn_buf *buf) {
 
 // --- composition -----------------------------------------------------------------------------------------
 
-static bool is_fp8(const qn_kernel_spec *spec) {
-  return spec->output.family == QN_SCHEME_fp8_static;
-}
 static bool has_fp8_cvt(const qn_kernel_spec *spec) {
   return qn_target_get_info(spec->target)->fp8_cvt;
+}
+
+static void write_choices(qn_buf *buf, const qn_kernel_spec *spec) {
+  (void)spec;
+  qn_source_write_choices(buf);
+}
+static void write_scheme(qn_buf *buf, const qn_kernel_spec *spec) {
+  qn_source_write_scheme(buf, spec);
 }
 
 static bool always(const qn_kernel_spec *spec) {
   return spec != NULL;
 }
 static bool takes_fp8_cvt(const qn_kernel_spec *spec) {
-  return is_fp8(spec) && has_fp8_cvt(spec);
+  return is_fused(spec) && has_fp8_cvt(spec);
 }
 static bool takes_fp8_codec(const qn_kernel_spec *spec) {
-  return is_fp8(spec) && !has_fp8_cvt(spec);
+  return is_fused(spec) && !has_fp8_cvt(spec);
 }
 static bool takes_16(const qn_kernel_spec *spec) {
   return spec->dtype != QN_F32;
@@ -136,32 +124,39 @@ static bool takes_f32(const qn_kernel_spec *spec) {
   return spec->dtype == QN_F32;
 }
 static bool takes_float(const qn_kernel_spec *spec) {
-  return spec->output.family == QN_SCHEME_none;
+  return !is_fused(spec);
 }
 
 // clang-format off
-// The files, in the order in which they stand in a kernel.
+// The files, and what is written for the spec alone, in the order in which they stand in a kernel.
 static const struct {
   const char *name, *text;
   bool (*takes)(const qn_kernel_spec *spec);
-} FILES[] = {
-  { "ptx",                 qn_text_ptx,                 always },
-  { "ptx_fp8",             qn_text_ptx_fp8,             takes_fp8_cvt },
-  { "codec",               qn_text_codec_priv,          takes_fp8_codec },
-  { "fp8_software",        qn_text_fp8_software,        takes_fp8_codec },
-  { "rows",                qn_text_rows,                always },
-  { "tile",                qn_text_tile,                always },
-  { "products_16",         qn_text_products_16,         takes_16 },
-  { "products_f32",        qn_text_products_f32,        takes_f32 },
-  { "sequence",            qn_text_sequence,            always },
-  { "mask",                qn_text_mask,                always },
-  { "softmax",             qn_text_softmax,             always },
-  { "output",              qn_text_output,              always },
-  { "epilogue_float",      qn_text_epilogue_float,      takes_float },
-  { "epilogue_fp8_static", qn_text_epilogue_fp8_static, is_fp8 },
-  { "store",               qn_text_store,               always },
-  { "core",                qn_text_core,                always },
-  { "schedule_mma",        qn_text_schedule_mma,        always },
+  void (*write)(qn_buf *buf, const qn_kernel_spec *spec); // NULL: the text is all
+} PARTS[] = {
+  { "ptx",             qn_text_ptx,             always,          NULL },
+  { "codec",           qn_text_codec_priv,      is_fused,        NULL },
+  { "ptx_fp8",         qn_text_ptx_fp8,         takes_fp8_cvt,   NULL },
+  { "fp8_software",    qn_text_fp8_software,    takes_fp8_codec, NULL },
+  { "choices",         "",                      is_fused,        write_choices },
+  { "recipe",          qn_text_recipe,          is_fused,        NULL },
+  { "arithmetic",      qn_text_recipe_priv,     is_fused,        NULL },
+  { "scheme",          "",                      is_fused,        write_scheme },
+  { "numbers",         qn_text_numbers,         always,          NULL },
+  { "rows",            qn_text_rows,            always,          NULL },
+  { "tile",            qn_text_tile,            always,          NULL },
+  { "products_16",     qn_text_products_16,     takes_16,        NULL },
+  { "products_f32",    qn_text_products_f32,    takes_f32,       NULL },
+  { "sequence",        qn_text_sequence,        always,          NULL },
+  { "mask",            qn_text_mask,            always,          NULL },
+  { "softmax",         qn_text_softmax,         always,          NULL },
+  { "output",          qn_text_output,          always,          NULL },
+  { "codes",           qn_text_codes,           is_fused,        NULL },
+  { "epilogue_float",  qn_text_epilogue_float,  takes_float,     NULL },
+  { "epilogue_static", qn_text_epilogue_static, is_fused,        NULL },
+  { "store",           qn_text_store,           always,          NULL },
+  { "core",            qn_text_core,            always,          NULL },
+  { "schedule_mma",    qn_text_schedule_mma,    always,          NULL },
 };
 // clang-format on
 
@@ -192,8 +187,11 @@ qn_status qn_kernel_write_source(qn_context *context, const qn_kernel_spec *spec
   write_constants(&buf, &r);
   qn_buf_printf(&buf, "\n");
   write_params(&buf);
-  for (size_t i = 0; i < QN_COUNT(FILES); i++)
-    if (FILES[i].takes(&r)) qn_buf_printf(&buf, "\n// ===== %s =====\n%s", FILES[i].name, FILES[i].text);
+  for (size_t i = 0; i < QN_COUNT(PARTS); i++) {
+    if (!PARTS[i].takes(&r)) continue;
+    qn_buf_printf(&buf, "\n// ===== %s =====\n%s", PARTS[i].name, PARTS[i].text);
+    if (PARTS[i].write != NULL) PARTS[i].write(&buf, &r);
+  }
   qn_buf_printf(&buf,
                 "\n// ===== entry =====\nextern \"C\" __global__ void __launch_bounds__(THREADS, %" PRIu32
                 ")\n%s(const "

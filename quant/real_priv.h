@@ -67,22 +67,21 @@ static inline unsigned qn_real_bits(qn_real x) {
 
 #include "quant/recipe_priv.h"
 
-// --- from a scheme to its recipe
-// -------------------------------------------------------------------------------
+// --- from a scheme to its recipe -------------------------------------------------------------------------
 
 // The largest finite value of a float target, and the bits of a code's fraction.
-typedef struct qn_target {
+typedef struct qn_float_codes {
   double largest;
   int fraction;
-} qn_target;
-static inline qn_target qn_target_of(qn_dtype target) {
+} qn_float_codes;
+static inline qn_float_codes qn_float_codes_of(qn_dtype target) {
   switch (target) {
-  case QN_E4M3: return (qn_target){ 448, 3 };
-  case QN_E4M3FNUZ: return (qn_target){ 240, 3 };
+  case QN_E4M3: return (qn_float_codes){ 448, 3 };
+  case QN_E4M3FNUZ: return (qn_float_codes){ 240, 3 };
   case QN_E5M2:
-  case QN_E5M2FNUZ: return (qn_target){ 57344, 2 };
-  case QN_E2M1: return (qn_target){ 6, 1 };
-  default: return (qn_target){ 0, (int)qn_dtype_bits(target) - 2 };
+  case QN_E5M2FNUZ: return (qn_float_codes){ 57344, 2 };
+  case QN_E2M1: return (qn_float_codes){ 6, 1 };
+  default: return (qn_float_codes){ 0, (int)qn_dtype_bits(target) - 2 };
   }
 }
 
@@ -92,7 +91,7 @@ static inline unsigned qn_recipe_bump(const qn_scheme *scheme, qn_real range) {
   case QN_RULE_UP: return (qn_real_bits(range) & 0x7FFFFFu) + 1;
   case QN_RULE_UP_1_75: return 0x600000u;
   // The tie between the last code in front of a power of two and the power goes up: its code is the even one.
-  case QN_RULE_EVEN: return 0x800000u - (0x400000u >> qn_target_of((qn_dtype)scheme->target).fraction);
+  case QN_RULE_EVEN: return 0x800000u - (0x400000u >> qn_float_codes_of((qn_dtype)scheme->target).fraction);
   case QN_RULE_CEIL: return 1;
   default: return 0x800000u; // never
   }
@@ -128,7 +127,7 @@ static inline qn_recipe qn_recipe_of(const qn_scheme *scheme) {
                   .nan = scheme->nan,
                   .zero_sign = scheme->zero_sign,
                   .ties = scheme->ties,
-                  .greatest = (qn_real)qn_target_of(target).largest };
+                  .greatest = (qn_real)qn_float_codes_of(target).largest };
   if (qn_dtype_is_float(target)) {
     r.least = -r.greatest;
   } else {

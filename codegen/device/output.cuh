@@ -3,7 +3,7 @@
 // STAGED is the type that an unfused kernel writes. A fused kernel in exact numerics quantizes these very values,
 // which is why its codes are those of the unfused output; in direct numerics STAGED is f32.
 
-constexpr u32 STAGED_BYTES = STAGED == ELEMENT_F32 ? 4 : 2;
+constexpr u32 STAGED_BYTES = STAGED == QN_F32 ? 4 : 2;
 constexpr u32 STAGED_CHUNKS = V_HEAD_DIM * STAGED_BYTES / 16;
 // An accumulator's row is two chunks of f32, of which four rows are stored at once, or one chunk of eight rows.
 constexpr u32 STAGED_UNIT = STAGED_BYTES / 2;
@@ -16,8 +16,8 @@ DEVICE u32 staged_address(u32 rows, u32 row, u32 chunk) {
 DEVICE void stage_pair(u32 rows, u32 row, u32 column, float low, float high) {
   u32 byte = column * STAGED_BYTES;
   u32 to = staged_address(rows, row, byte / 16) + byte % 16;
-  if constexpr (STAGED == ELEMENT_F32) st_shared_u64(to, (u64)bits_of(low) | (u64)bits_of(high) << 32);
-  else if constexpr (STAGED == ELEMENT_F16) st_shared_u32(to, f16x2_from_f32(low, high));
+  if constexpr (STAGED == QN_F32) st_shared_u64(to, (u64)bits_of(low) | (u64)bits_of(high) << 32);
+  else if constexpr (STAGED == QN_F16) st_shared_u32(to, f16x2_from_f32(low, high));
   else st_shared_u32(to, bf16x2_from_f32(low, high));
 }
 
@@ -32,7 +32,7 @@ DEVICE i64 out_offset(const launch_params &params, const row_place &place) {
   return place.batch * params.out_batch + place.head * params.out_head + place.position * params.out_position;
 }
 
-// One staged chunk becomes one piece of the output.
+// One staged chunk becomes one piece of the output. The shortest has two bytes: four codes of 4 bits.
 constexpr u32 PIECE_ELEMENTS = 16 / STAGED_BYTES;
-constexpr u32 PIECE_BYTES = PIECE_ELEMENTS * OUT_BYTES;
-constexpr u32 PIECE_WORDS = PIECE_BYTES / 4;
+constexpr u32 PIECE_BYTES = PIECE_ELEMENTS * OUT_BITS / 8;
+constexpr u32 PIECE_WORDS = (PIECE_BYTES + 3) / 4;

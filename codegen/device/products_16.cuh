@@ -16,7 +16,7 @@ DEVICE void make_b(b_fragment &b, u32 x0, u32 x1) {
 }
 
 DEVICE void multiply(float (&c)[4], const a_fragment &a, const b_fragment &b) {
-  if constexpr (ELEMENT == ELEMENT_F16) mma_f16(c, a.x, b.x);
+  if constexpr (ELEMENT == QN_F16) mma_f16(c, a.x, b.x);
   else mma_bf16(c, a.x, b.x);
 }
 
@@ -29,7 +29,7 @@ DEVICE void make_weights(a_fragment &a, const float (&scores)[WARP_KV / 8][4], i
   for (int i = 0; i < 4; i++) {
     const float(&block)[4] = scores[2 * step + i / 2];
     float low = block[i % 2 * 2], high = block[i % 2 * 2 + 1];
-    a.x[i] = ELEMENT == ELEMENT_F16 ? f16x2_from_f32(low, high) : bf16x2_from_f32(low, high);
+    a.x[i] = ELEMENT == QN_F16 ? f16x2_from_f32(low, high) : bf16x2_from_f32(low, high);
   }
 }
 

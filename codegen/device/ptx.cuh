@@ -174,14 +174,22 @@ DEVICE float abs_f32(float x) {
   asm("abs.f32 %0, %1;" : "=f"(result) : "f"(x));
   return result;
 }
-// The larger; the other one where one is NaN.
+// The larger, the smaller; the other one where one is NaN.
 DEVICE float max_f32(float a, float b) {
   float result;
   asm("max.f32 %0, %1, %2;" : "=f"(result) : "f"(a), "f"(b));
   return result;
 }
+<<<<<<< HEAD
 // The sum that quant/codec_priv.h rounds by.
 DEVICE u32 qn_codec_add(u32 a, u32 b) { return bits_of(add_rn(float_of(a), float_of(b))); }
+=======
+DEVICE float min_f32(float a, float b) {
+  float result;
+  asm("min.f32 %0, %1, %2;" : "=f"(result) : "f"(a), "f"(b));
+  return result;
+}
+>>>>>>> 0cd6f42 (The recipe of a scheme on the device: one arithmetic for the quantizer and the kernels)
 
 // --- conversions -----------------------------------------------------------------------------------------
 // To nearest, ties to even unless said otherwise. NaN becomes the type's canonical NaN.
@@ -206,5 +214,37 @@ DEVICE u32 bf16x2_from_f32(float low, float high) {
 DEVICE float f32_from_f16(u32 bits) {
   float result;
   asm("cvt.f32.f16 %0, %1;" : "=f"(result) : "h"((u16)bits));
+  return result;
+}
+DEVICE float f32_from_int(int value) {
+  float result;
+  asm("cvt.rn.f32.s32 %0, %1;" : "=f"(result) : "r"(value));
+  return result;
+}
+DEVICE float round_even(float x) {
+  float result;
+  asm("cvt.rni.f32.f32 %0, %1;" : "=f"(result) : "f"(x));
+  return result;
+}
+// To an integer, at most the type's largest; NaN is 0.
+DEVICE int int_from_f32(float x) {
+  int result;
+  asm("cvt.rni.s32.f32 %0, %1;" : "=r"(result) : "f"(x));
+  return result;
+}
+DEVICE int short_from_f32(float x) {
+  short result;
+  asm("cvt.rni.s16.f32 %0, %1;" : "=h"(result) : "f"(x));
+  return result;
+}
+// Two integers as bytes, clamped, in the lower half, `low` first; in the upper half the lower half of `upper`.
+DEVICE u32 pack_s8(int low, int high, u32 upper) {
+  u32 result;
+  asm("cvt.pack.sat.s8.s32.b32 %0, %1, %2, %3;" : "=r"(result) : "r"(high), "r"(low), "r"(upper));
+  return result;
+}
+DEVICE u32 pack_u8(int low, int high, u32 upper) {
+  u32 result;
+  asm("cvt.pack.sat.u8.s32.b32 %0, %1, %2, %3;" : "=r"(result) : "r"(high), "r"(low), "r"(upper));
   return result;
 }

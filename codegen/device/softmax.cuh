@@ -14,12 +14,8 @@ struct row_state {
 
 // Before the first tile: nothing, or a sink, a score whose weight of 1 counts in the sum alone.
 DEVICE row_state first_row_state(u64 sinks, u32 head) {
-  if constexpr (SINKS == ELEMENT_ANY) return { minus_infinity(), 0.0f };
-  const u8 *at = (const u8 *)sinks + head * (SINKS == ELEMENT_F32 ? 4 : 2);
-  float sink;
-  if constexpr (SINKS == ELEMENT_F32) sink = float_of(ld_global_u32(at));
-  else if constexpr (SINKS == ELEMENT_F16) sink = f32_from_f16(ld_global_u16(at));
-  else sink = float_of(ld_global_u16(at) << 16);
+  if constexpr (SINKS == QN_ANY) return { minus_infinity(), 0.0f };
+  float sink = load_number<SINKS>(sinks, head);
   return { SCORES_RAW ? mul_rn(sink, LOG2_E) : sink, thread_index() % 4 == 0 ? 1.0f : 0.0f };
 }
 

@@ -1,0 +1,42 @@
+// From quotients to codes: those of one staged chunk become one piece of the output.
+
+// Two codes of 8 bits, the first in the low byte.
+DEVICE u32 code_pair(float low, float high) {
+  low = qn_recipe_float(&RECIPE, low);
+  high = qn_recipe_float(&RECIPE, high);
+  return CODES == QN_E5M2 ? e5m2x2_from_f32(low, high) : e4m3x2_from_f32(low, high);
+}
+
+// The code of an integer target, before it is clamped to the range of its type. A zero point of 8 bits is added to
+// a quotient clamped to 16 bits, which can change no code; others take the recipe's own way.
+DEVICE int code_integer(float quotient, int zero_point) {
+  int code;
+  if constexpr (RECIPE.zero_point == QN_ZERO_POINT_NONE) code = int_from_f32(quotient);
+  else if constexpr (RECIPE.zero_point == QN_ZERO_POINT_AFTER && ZERO_POINT_TYPE != QN_S32) code = short_from_f32(quotient) + zero_point;
+  else return int_from_f32(qn_recipe_integer(&RECIPE, quotient, f32_from_int(zero_point)));
+  return RECIPE.least == -127.0f && code < -127 ? -127 : code;
+}
+
+DEVICE u32 code_quad(const int (&code)[4]) {
+  if constexpr (CODES == QN_U8) return pack_u8(code[0], code[1], pack_u8(code[2], code[3], 0));
+  else return pack_s8(code[0], code[1], pack_s8(code[2], code[3], 0));
+}
+
+// The zero points are read where the recipe has them.
+DEVICE void encode(u32 (&piece)[PIECE_WORDS], const float (&quotient)[PIECE_ELEMENTS], const int (&zero_point)[PIECE_ELEMENTS]) {
+#pragma unroll
+  for (u32 i = 0; i < PIECE_ELEMENTS; i += 4) {
+    if constexpr (CODES == QN_S8 || CODES == QN_U8) {
+      int code[4];
+#pragma unroll
+      for (u32 j = 0; j < 4; j++) code[j] = code_integer(quotient[i + j], zero_point[i + j]);
+      piece[i / 4] = code_quad(code);
+    } else {
+      piece[i / 4] = code_pair(quotient[i], quotient[i + 1]) | code_pair(quotient[i + 2], quotient[i + 3]) << 16;
+    }
+  }
+}
+DEVICE void encode(u32 (&piece)[PIECE_WORDS], const float (&quotient)[PIECE_ELEMENTS]) {
+  const int none[PIECE_ELEMENTS] = {};
+  encode(piece, quotient, none);
+}
