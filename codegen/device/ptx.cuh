@@ -180,16 +180,13 @@ DEVICE float max_f32(float a, float b) {
   asm("max.f32 %0, %1, %2;" : "=f"(result) : "f"(a), "f"(b));
   return result;
 }
-<<<<<<< HEAD
-// The sum that quant/codec_priv.h rounds by.
-DEVICE u32 qn_codec_add(u32 a, u32 b) { return bits_of(add_rn(float_of(a), float_of(b))); }
-=======
 DEVICE float min_f32(float a, float b) {
   float result;
   asm("min.f32 %0, %1, %2;" : "=f"(result) : "f"(a), "f"(b));
   return result;
 }
->>>>>>> 0cd6f42 (The recipe of a scheme on the device: one arithmetic for the quantizer and the kernels)
+// The sum that quant/codec_priv.h rounds by.
+DEVICE u32 qn_codec_add(u32 a, u32 b) { return bits_of(add_rn(float_of(a), float_of(b))); }
 
 // --- conversions -----------------------------------------------------------------------------------------
 // To nearest, ties to even unless said otherwise. NaN becomes the type's canonical NaN.
