@@ -391,9 +391,10 @@ Test(runner, what_has_no_kernel_runs_on_the_reference_executor) {
     { "graph (q: f16[B,2,T,64], k: f16[B,2,T,64], v: f16[B,2,T,64]) {\n"
       "  a: f16[B,2,T,64] = attention(q, k, v)[softmax_type=f16]\n  return a\n}\n",
       QN_WHY_softmax_type },
-    { "graph (q: f16[B,2,T,64], k: f16[B,2,T,64], v: f16[B,2,T,64]) {\n  a: f16[B,2,T,64], pk: f16[B,2,T,64], "
-      "pv: "
-      "f16[B,2,T,64], s: f16[B,2,T,T] = attention(q, k, v)\n  return a, s\n}\n",
+    { "graph (q: f16[B,2,T,64], k: f16[B,2,T,64], v: f16[B,2,T,64]) {\n  a: f16[B,2,T,64], r1, r2, r3, r4, r5, "
+      "s: "
+      "f16[B,2,T,T] "
+      "= attention(q, k, v)\n  return a, s\n}\n",
       QN_WHY_extra_result },
   };
   for (size_t i = 0; i < QN_COUNT(cases); i++) {
