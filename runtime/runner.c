@@ -137,20 +137,32 @@ static void count(const qn_device *device, const qn_counters *before, qn_counter
 #undef X
 }
 
+// Memory for those results of the kernel that the node has.
+static qn_status make_results(const qn_graph *graph, qn_reference_call *call, qn_node node,
+                              const qn_binding *binding, void *out_data[QN_BOUND_RESULTS_MAX]) {
+  for (uint32_t i = 0; i < binding->result_count; i++) {
+    const qn_bound_result *result = &binding->results[i];
+    out_data[i] = NULL;
+    if (result->index < qn_node_get_result_count(graph, node))
+      QN_TRY(qn_reference_call_new_result(call, result->index, &result->shape, &out_data[i]));
+  }
+  return QN_OK;
+}
+
 static qn_status execute(void *user, qn_reference_call *call, qn_node node, const qn_tensor *const *operands,
                          uint32_t operand_count, bool *out_done) {
   const qn_runner *runner = ((const runner_run *)user)->runner;
   qn_runner_attention *attention = find_attention(runner, node);
   qn_counters before = { 0 };
   qn_binding binding;
-  void *data;
+  void *data[QN_BOUND_RESULTS_MAX];
   if (!attention || !attention->kernel) return QN_OK;
   const runner_kernel *kernel = find_kernel(runner, qn_kernel_get_info(attention->kernel)->name);
   attention->counters = before;
   attention->on_device = qn_bind_attention(qn_kernel_get_spec(attention->kernel), runner->graph, node, operands,
                                            operand_count, &binding, &attention->reason);
   if (!attention->on_device) return QN_OK;
-  QN_TRY(qn_reference_call_new_result(call, 0, &binding.out, &data));
+  QN_TRY(make_results(runner->graph, call, node, &binding, data));
   if (runner->device->ops->get_counters) QN_TRY(qn_device_get_counters(runner->device, &before));
   if (qn_run_binding(kernel->loaded, &binding, operands, data) != QN_OK)
     return qn_fail_within(runner->context, qn_context_get_error(runner->context)->status, "attention '%s'",

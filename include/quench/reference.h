@@ -25,7 +25,7 @@ typedef struct qn_ref qn_reference_call;
 typedef qn_status (*qn_execute_fn)(void *user, qn_reference_call *call, qn_node node,
                                    const qn_tensor *const *operands, uint32_t operand_count, bool *out_done);
 // Memory for result `index`, dense and zeroed, for the caller to fill; `shape` says dtype, rank and dims. The
-// executor then holds it to what the graph declares. Errors: QN_UNSUPPORTED for 4-bit types and strings.
+// executor then holds it to what the graph declares. Errors: QN_UNSUPPORTED for strings.
 QN_API qn_status qn_reference_call_new_result(qn_reference_call *call, uint32_t index, const qn_tensor *shape,
                                               void **out_data);
 

@@ -153,9 +153,15 @@ typedef struct qn_attention_args {
   qn_device_ptr cu_seqlens_q, cu_seqlens_kv; // [batch + 1] of spec.lengths_dtype, from 0 up; 0 unless varlen
 } qn_attention_args;
 
-// Fills the strides for dense tensors in the spec's layouts.
+// Fills the strides of q, k, v, out and unquantized for dense tensors in these layouts; pages are as long as
+// the spec says.
 QN_API void qn_attention_args_set_dense(const qn_kernel_spec *spec, qn_layout q_layout, qn_layout k_layout,
                                         qn_layout v_layout, qn_layout out_layout, qn_attention_args *args);
+// Fills those of the scales of a dynamic scheme, with block_scale_row and block_scale_rows, for a buffer that
+// is this launch's alone, in the layout that the scheme says; `tokens` are those of all sequences. False: there
+// is no such buffer, as where tokens over all heads are asked for and `out_layout` keeps the heads apart.
+QN_API bool qn_attention_args_set_dense_scales(const qn_kernel_spec *spec, qn_layout out_layout,
+                                               uint64_t tokens, qn_attention_args *args);
 // Bytes of workspace that a launch with these sizes needs; 0 for most kernels.
 QN_API uint64_t qn_kernel_get_workspace_bytes(const qn_kernel_spec *spec, const qn_attention_args *args);
 // Launches on the caller's stream (a CUstream; NULL: the default stream). No allocation, no synchronisation,
@@ -188,10 +194,11 @@ QN_API double qn_attention_bound_at(const qn_attention_bound *bound, double exac
 // --- tensors in host memory ------------------------------------------------------------------------------
 
 // One attention of a graph by a loaded kernel: uploads the operands that the kernel reads, launches on the
-// default stream, waits, and downloads `out` as the only result. The node says which operand is what and in
-// which layout; shapes are those of the tensors, and the kernel need not be the node's own: its unfused twin
-// does as well. Operands are dense, NULL where absent. Errors: QN_INVALID for tensors that the kernel cannot
-// take, the words of the device.
+// default stream, waits, and downloads what the kernel writes. Results stand where the operation has them
+// (QN_ATTENTION_OUT .. QN_ATTENTION_UNQUANTIZED); those that the kernel does not write have no type and no
+// data. The node says which operand is what and in which layout; shapes are those of the tensors, and the
+// kernel need not be the node's own: its unfused twin does as well. Operands are dense, NULL where absent.
+// Errors: QN_INVALID for tensors that the kernel cannot take, the words of the device.
 QN_API qn_status qn_run_attention(const qn_loaded_kernel *loaded, const qn_graph *graph, qn_node attention,
                                   const qn_tensor *const *operands, uint32_t operand_count,
                                   qn_results **out_results);

@@ -183,13 +183,24 @@ static qn_status run_outside(execution *run, bool *out_done) {
   if (!run->params->execute) return QN_OK;
   const qn_tensor **operands = qn_arena_alloc(&ref->arena, (ref->operand_count + 1) * sizeof(*operands));
   qn_tensor *tensors = qn_arena_alloc(&ref->arena, (ref->operand_count + 1) * sizeof(*tensors));
-  if (!operands || !tensors) return qn_fail_memory(ref->context);
+  void **packed = qn_arena_alloc(&ref->arena, (ref->result_count + 1) * sizeof(*packed));
+  if (!operands || !tensors || !packed) return qn_fail_memory(ref->context);
+  memset(packed, 0, (ref->result_count + 1) * sizeof(*packed));
   for (uint32_t i = 0; i < ref->operand_count; i++) {
     operands[i] = ref->operands[i] ? &tensors[i] : NULL;
     if (operands[i]) QN_TRY(pack(ref, ref->operands[i], &tensors[i]));
   }
-  QN_TRY(run->params->execute(run->params->user, ref, ref->node, operands, ref->operand_count, out_done));
-  for (uint32_t i = 0; !*out_done && i < ref->result_count; i++) drop(ref->context, &ref->results[i]);
+  ref->packed = packed;
+  qn_status status =
+      run->params->execute(run->params->user, ref, ref->node, operands, ref->operand_count, out_done);
+  ref->packed = NULL;
+  QN_TRY(status);
+  for (uint32_t i = 0; i < ref->result_count; i++) {
+    qn_ref_tensor *result = &ref->results[i];
+    if (!*out_done) drop(ref->context, result);
+    if (*out_done && packed[i])
+      qn_elements_unpack(result->dtype, packed[i], result->count, (uint8_t *)result->data);
+  }
   return QN_OK;
 }
 
@@ -198,10 +209,13 @@ qn_status qn_reference_call_new_result(qn_reference_call *call, uint32_t index, 
   uint8_t *data;
   if (index >= call->result_count)
     return qn_ref_fail(call, QN_INVALID, "result %u of %u", index, call->result_count);
-  if (qn_dtype_bits(shape->dtype) < 8)
-    return qn_ref_fail(call, QN_UNSUPPORTED, "a result of type %s from outside", qn_dtype_name(shape->dtype));
   QN_TRY(qn_ref_new(call, index, shape->dtype, shape->rank, shape->dims, &data));
   *out_data = data;
+  if (qn_dtype_bits(shape->dtype) != 4) return QN_OK;
+  uint64_t bytes = QN_MAX(qn_dtype_bytes(shape->dtype, call->results[index].count), 1);
+  *out_data = call->packed[index] = qn_arena_alloc(&call->arena, (size_t)bytes);
+  if (!*out_data) return qn_fail_memory(call->context);
+  memset(*out_data, 0, (size_t)bytes);
   return QN_OK;
 }
 

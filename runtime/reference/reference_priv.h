@@ -46,6 +46,7 @@ typedef struct qn_ref {
   uint32_t operand_count;
   qn_ref_tensor *results;
   uint32_t result_count;
+  void **packed; // by result: where the outside puts one of a 4-bit type; NULL while nobody may
 } qn_ref;
 
 typedef qn_status (*qn_ref_fn)(qn_ref *ref);
