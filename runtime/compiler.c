@@ -25,8 +25,7 @@ struct qn_compiler {
 
 // The assembler's report is where spills are told; PTX has none.
 static const char *const cubin_options[] = { "--std=c++17", "--ptxas-options=-v" };
-// Line numbers: what the emulator says of a kernel names the line of the source too. The instructions stay the
-// same.
+// Line numbers: what the emulator says of a kernel names the line of the source too. The instructions stay the same.
 static const char *const ptx_options[] = { "--std=c++17", "--generate-line-info" };
 
 typedef struct option_list {

@@ -270,8 +270,8 @@ qn_status qn_nvrtc_compile(const qn_nvrtc *nvrtc, const char *source, const char
     return qn_fail(nvrtc->context, QN_UNSUPPORTED, nvrtc->path,
                    "NVRTC %d.%d does not compile for %s; a newer one does", nvrtc->major, nvrtc->minor,
                    qn_target_name(target));
-  // A name without a folder would get the one that the process happens to run in, and PTX with line numbers
-  // holds it: the same kernel would have other bytes there.
+  // A name without a folder would get the one that the process happens to run in, and PTX with line numbers holds
+  // it: the same kernel would have other bytes there.
   char file[256];
   snprintf(file, sizeof file, "/quench/%s.cu", name);
   void *program = NULL;

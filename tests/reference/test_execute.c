@@ -23,7 +23,7 @@ static qn_status take_over(void *user, qn_reference_call *call, qn_node node, co
   if (operand_count != 2 || !operands[1]) return QN_OK; // another node than the test's
   QN_TRY(qn_reference_call_new_result(call, o->result, &o->shape, &data));
   o->given++;
-  memset(data, 0x40, o->shape.dtype == QN_S8 ? 3 : 4 * 3);
+  memset(data, 0x40, qn_dtype_bytes(o->shape.dtype, 3));
   if (o->fail) return QN_IO;
   *out_done = !o->decline;
   return QN_OK;
@@ -72,6 +72,20 @@ Test(execute, operands_of_four_bits_come_packed) {
   end(&out);
 }
 
+// 0x40: the codes 0 and 4, and 0 alone.
+Test(execute, a_result_of_four_bits_is_given_packed) {
+  outside o = { .shape = { .dtype = QN_S4, .rank = 1, .dims = { 3 } } };
+  outcome out = run("graph () {\n  a: s4[3] = const[value={1, -2, 3}]\n  b: s4[3] = add(a, a)\n"
+                    "  c: s32[3] = cast(b)[to=s32]\n  return c, b\n}\n",
+                    &o);
+  cr_assert_eq(out.status, QN_OK, "%s", qn_context_get_error(out.context)->message);
+  static const int32_t seen[] = { 0, 4, 0 };
+  cr_assert_arr_eq(qn_results_get(out.results, 0)->data, seen, sizeof seen);
+  cr_assert_eq(qn_results_get(out.results, 1)->bytes, 2);
+  cr_assert_eq(((const uint8_t *)qn_results_get(out.results, 1)->data)[0], 0x40);
+  end(&out);
+}
+
 static void check_refusal(outside o, qn_status status, const char *words) {
   outcome out = run(text, &o);
   const qn_error *error = qn_context_get_error(out.context);
@@ -87,7 +101,8 @@ Test(execute, results_are_held_to_what_the_graph_declares) {
                 "declared as 3 here, found 4");
   check_refusal((outside){ .shape = { .dtype = QN_F32, .rank = 2, .dims = { 3, 1 } } }, QN_INVALID, "rank");
   check_refusal((outside){ .shape = { .dtype = QN_F32, .rank = 1, .dims = { -3 } } }, QN_INVALID, "-3");
-  check_refusal((outside){ .shape = { .dtype = QN_S4, .rank = 1, .dims = { 3 } } }, QN_UNSUPPORTED, "s4");
+  check_refusal((outside){ .shape = { .dtype = QN_S4, .rank = 1, .dims = { 3 } } }, QN_INVALID,
+                "declared f32, found s4");
   check_refusal((outside){ .shape = { .dtype = QN_STRING, .rank = 1, .dims = { 3 } } }, QN_UNSUPPORTED,
                 "string");
   check_refusal((outside){ .shape = THREE, .result = 1 }, QN_INVALID, "result 1 of 1");
