@@ -1,4 +1,5 @@
-// Reads a model: ONNX or .qn, told apart by content, from a file or from standard input.
+// Reads a model: ONNX, .qn or a dump of oneDNN Graph, told apart by content, from a file or from standard
+// input.
 #include "tool.h"
 
 #include <errno.h>
@@ -14,6 +15,13 @@ static bool is_text(const char *data, size_t length) {
     if (c < 0x20 && c != '\n' && c != '\t' && c != '\r') return false;
   }
   return true;
+}
+
+// The only JSON that is read is a dump of oneDNN Graph.
+static bool is_json(const char *data, size_t length) {
+  size_t i = 0;
+  while (i < length && strchr(" \t\r\n", data[i]) && data[i]) i++;
+  return i < length && data[i] == '{';
 }
 
 static bool read_fail(const char *place) {
@@ -47,7 +55,9 @@ static bool read_bytes(FILE *file, size_t limit, char **out_data, size_t *out_le
 static bool read_graph(tool *t, const char *path, size_t length, tool_model *model) {
   bool text = is_text(model->data, length);
   qn_status status;
-  if (text) {
+  if (text && is_json(model->data, length)) {
+    status = qn_onednn_read(t->context, model->place, model->data, length, &model->graph);
+  } else if (text) {
     status = qn_graph_read_text(t->context, model->place, model->data, length, &model->graph);
   } else {
     status = path ? qn_onnx_read_file(t->context, path, &model->onnx)

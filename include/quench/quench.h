@@ -5,6 +5,7 @@
 #include <quench/base.h>
 #include <quench/graph.h>
 #include <quench/kernel.h>
+#include <quench/onednn.h>
 #include <quench/onnx.h>
 #include <quench/pipeline.h>
 #include <quench/reason.h>
