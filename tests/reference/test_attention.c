@@ -1,5 +1,5 @@
 // attention against an independent definition in f64: a boolean matrix of what each query sees, then three
-// loops over it. Every layout, alignment, mask, window and grouping; fused against unfused by bytes.
+// loops over it. Every layout, alignment, mask, window and grouping.
 #include "reference_test.h"
 
 #include <math.h>
@@ -362,59 +362,6 @@ PAIRS(attention, stages_of_the_scores,
       "  ws: f32[1,1,2,3] = const[value={1, 2, 3, 2, 4, 6}]\n"
       "  wt: f32[1,1,2,3] = const[value={0.92423433, 1.52318835, -inf, 1.52318835, 1.92805517, -inf}]\n"
       "  return s, ws, t, wt, ak, k, bv, v\n")
-
-// --- the output scheme -------------------------------------------------------------------------------------
-
-#define FUSED_INPUTS "graph (q: %s[2,4,5,16], k: %s[2,2,7,16], v: %s[2,2,7,16]) {\n"
-
-// exact numerics: the bytes of attention, then quantize.
-static void check_fused(const char *dtype, const char *out_type, const char *layout, const char *dims,
-                        const char *scheme, const char *scale, qn_reference_mode mode) {
-  char text[1024];
-  uint16_t bits[3][640];
-  qn_dtype type = qn_dtype_find(dtype);
-  qn_tensor tensors[3];
-  uint32_t seed = 1;
-  for (int k = 0; k < 3; k++) {
-    for (int i = 0; i < 640; i++) qn_elements_store(type, &(double){ noise(&seed) }, 1, true, &bits[k][i]);
-    tensors[k] = (qn_tensor){
-      .dtype = type, .rank = 4, .dims = { 2, k == 0 ? 4 : 2, k == 0 ? 5 : 7, 16 }, .data = bits[k]
-    };
-    tensors[k].bytes = (k == 0 ? 640 : 448) * 2;
-  }
-  snprintf(text, sizeof(text),
-           FUSED_INPUTS "  s: f32%s]\n"
-                        "  o: %s[%s] = attention(q, k, v)[causal=bottom_right, out_layout=%s, out_type=%s]\n"
-                        "  y: ?[%s] = quantize(o, s)[scheme=%s]\n"
-                        "  z: ?[%s] = attention(q, k, v, _, _, _, _, s)[causal=bottom_right, out_layout=%s, "
-                        "out_type=%s, output=%s]\n"
-                        "  return y, z\n}\n",
-           dtype, dtype, dtype, scale, out_type, dims, layout, out_type, dims, scheme, dims, layout, out_type,
-           scheme);
-  outcome out = run_text(text, mode, tensors, 3);
-  cr_assert_eq(out.status, QN_OK, "%s: %s\n%s", qn_context_get_error(out.context)->place,
-               qn_context_get_error(out.context)->message, text);
-  const qn_tensor *y = qn_results_get(out.results, 0), *z = qn_results_get(out.results, 1);
-  cr_assert_eq(y->dtype, z->dtype);
-  cr_assert_eq(y->bytes, z->bytes);
-  cr_assert(memcmp(y->data, z->data, y->bytes) == 0, "%s", text);
-  end(&out);
-}
-
-Test(attention, fused_gives_the_bytes_of_unfused) {
-  static const char *const types[] = { "f16", "bf16" }, *const outs[] = { "f16", "bf16", "f32" };
-  for (int i = 0; i < 12; i++) {
-    const char *in = types[i % 2], *out = outs[i / 2 % 3];
-    qn_reference_mode mode = (qn_reference_mode)(i / 6);
-    check_fused(in, out, "bsm", "2,5,64", "fp8_static", "[] = const[value={0.0123}", mode);
-    check_fused(in, out, "tm", "10,64", "fp8_static{arithmetic=reciprocal}", "[] = const[value={0.0123}", mode);
-    check_fused(in, out, "bhsd", "2,4,5,16", "int8_static", "[] = const[value={0.031}", mode);
-    check_fused(
-        in, out, "tm", "10,64", "fp8_block{group=32}",
-        "[10,2] = const[value={0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8,0.9,1,1.1,1.2,1.3,1.4,1.5,1.6,1.7,1.8,1.9,2}",
-        mode);
-  }
-}
 
 // --- what does not fit -------------------------------------------------------------------------------------
 
