@@ -31,6 +31,13 @@ static qn_status make_number(maker *m, const qn_term *term, qn_dtype dtype, qn_v
   return qn_graph_add_const(m->graph, NULL, &tensor, false, out_value);
 }
 
+static bool refine(maker *m, const qn_attr_test *test, qn_attr *out_attr) {
+  if (test->attr_slot == QN_NO_INDEX) return false;
+  *out_attr = (qn_attr){ .name = test->attr->name };
+  return m->instance->get_attr(m->instance->user, m->program->attr_slots[test->attr_slot].name, test->attr,
+                               out_attr);
+}
+
 static qn_status make_attrs(maker *m, const qn_term *term, qn_op op, qn_attr *attrs, uint32_t *count) {
   for (uint16_t i = 0; i < term->test_count; i++) {
     const qn_attr_test *test = &m->program->tests[term->test_first + i];
@@ -39,7 +46,10 @@ static qn_status make_attrs(maker *m, const qn_term *term, qn_op op, qn_attr *at
     for (uint16_t t = 0; !literal && test->attr_slot != QN_NO_INDEX && t < m->program->test_count; t++)
       if (m->program->tests[t].attr_slot == test->attr_slot && m->program->tests[t].has_literal)
         literal = &m->program->tests[t].literal;
-    if (literal) {
+    bool family = literal && test->attr->kind == QN_ATTR_SCHEME && !literal->exact_scheme;
+    if (family && m->instance->refines && refine(m, test, &attrs[*count])) {
+      // the sample says which scheme of the family
+    } else if (literal) {
       if (!qn_literal_to_attr(test->attr, literal, &m->arena, &attrs[*count]))
         return qn_fail_memory(m->arena.context);
     } else {

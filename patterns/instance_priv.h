@@ -7,9 +7,11 @@
 
 typedef struct qn_instance {
   void *user;
+  bool refines;
   // Makes the value of a hole.
   qn_status (*add_hole)(void *user, qn_graph *graph, const qn_slot *slot, qn_value *out_value);
-  // The value of an attribute variable that no literal gives; false: the default.
+  // The value of an attribute variable that no literal gives, or, where `refines`, of one of which a literal
+  // gives the family of schemes; false: the default.
   bool (*get_attr)(void *user, const char *variable, const qn_attr_info *attr, qn_attr *out_attr);
   // Attributes that a statement leaves open (`..`): up to QN_OP_ATTRS_MAX. Returns their number.
   uint32_t (*get_open_attrs)(void *user, const char *stmt, qn_op op, qn_attr *out_attrs);

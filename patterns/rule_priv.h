@@ -15,7 +15,7 @@
 
 // --- tables ----------------------------------------------------------------------------------------------
 
-enum { QN_GUARDS_MAX = 8, QN_GUARD_ARGS_MAX = 3 };
+enum { QN_GUARDS_MAX = 10, QN_GUARD_ARGS_MAX = 3 };
 
 // `{ "target_fuses", "o", "sc" }`: a predicate's name and its arguments, each the name of a value or of a bound
 // attribute of the match side, or an integer. An array and not a struct, so that a table may leave the tail

@@ -43,7 +43,11 @@ extern "C" {
   X(scale_type,         LEGALITY,    "the scale has another element type than the kernel reads",  "")                                   \
   X(zero_point,         LEGALITY,    "a zero point other than 0 on an FP8 target",                "FP8 is symmetric: use zero point 0") \
   X(not_saturating,     LEGALITY,    "the quantize wraps or overflows instead of saturating",     "set saturate=1")                     \
-  X(dynamic_scale,      LEGALITY,    "the scale depends on the whole tensor",                     "use a static scale")                 \
+  X(dynamic_scale,      LEGALITY,    "the scale depends on the whole tensor",                     "use a static scale, or one for each token or group") \
+  X(block_axis,         LEGALITY,    "the blocks lie along another axis than the last",           "set the block axis to the last one: values of other tokens are not at hand") \
+  X(block_size,         LEGALITY,    "the block does not divide the row",                         "choose a block that divides head_dim, or heads * head_dim where heads are merged") \
+  X(group_slice,        LEGALITY,    "a slice between attention and quantize cuts a group",       "quantize first and slice the codes at an edge of a group") \
+  X(slice,              LEGALITY,    "only a slice of attention's output is quantized",           "quantize first and slice the codes") \
   X(extra_result,       LEGALITY,    "a second result of attention is used",                      "")                                   \
   X(scheme,             TARGET,      "no kernel for this quantization scheme",                    "")                                   \
   X(dtype,              TARGET,      "no kernel for this element type on the target",             "")                                   \

@@ -75,9 +75,9 @@ static const char *read_type(const char *at, sample *s, uint32_t first) {
   return at;
 }
 
-static const char *read_attr_text(const char *at, char out[64]) {
+static const char *read_attr_text(const char *at, char out[128]) {
   size_t length = 0, depth = 0;
-  while (at[length] && length < 63 && (depth || !strchr(";]|", at[length]))) {
+  while (at[length] && length < 127 && (depth || !strchr(";]|", at[length]))) {
     depth += at[length] == '{';
     depth -= at[length] == '}';
     length++;
@@ -268,6 +268,7 @@ qn_status generate(qn_context *context, const qn_rule_set *set, uint32_t rule, c
                    bool prefix, generated *out) {
   provider p = { .sample = s, .form = f, .prefix = prefix };
   qn_instance instance = { .user = &p,
+                           .refines = true,
                            .add_hole = add_hole,
                            .get_attr = get_attr,
                            .get_open_attrs = get_open_attrs,

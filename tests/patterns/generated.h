@@ -29,7 +29,7 @@ typedef struct sample_hole {
 typedef struct sample_attr {
   char name[32]; // variable, attribute or statement
   char key[32];  // "" unless the attribute of a statement
-  char text[64];
+  char text[128];
 } sample_attr;
 
 typedef struct sample {

@@ -220,22 +220,46 @@ REFUSES(refuses_a_scale_of_unknown_length, "attention_fp8_static",
         "  y: e4m3[B,8,T,64] = quantize(o, s)[scheme=fp8_static]\n"
         "  return y\n}\n",
         scale_length)
-REFUSES(refuses_channels_of_the_wrong_number, "attention_static",
+REFUSES(refuses_channels_of_the_wrong_number, "attention_fp8_channel",
         "graph (q: bf16[B,8,T,64], k: bf16[B,2,T,64], v: bf16[B,2,T,64], s: f32[8]) {\n" O
         "  y: e4m3[B,8,T,64] = quantize(o, s)[scheme=fp8_channel]\n"
         "  return y\n}\n",
         scale_length)
-REFUSES(refuses_channels_of_another_axis, "attention_static",
+REFUSES(refuses_channels_of_another_axis, "attention_fp8_channel",
         "graph (q: bf16[B,8,T,64], k: bf16[B,2,T,64], v: bf16[B,2,T,64], s: f32[8]) {\n" O
         "  y: e4m3[B,8,T,64] = quantize(o, s)[scheme=fp8_channel{axis=1}]\n"
         "  return y\n}\n",
         granularity)
-REFUSES(refuses_groups, "attention_static",
-        "graph (q: bf16[B,8,T,64], k: bf16[B,2,T,64], v: bf16[B,2,T,64], s: f32[B,8,T,4]) {\n" O
-        "  y: e4m3[B,8,T,64] = quantize(o, s)[scheme=fp8_block{group=16}]\n"
+REFUSES(
+    refuses_blocks_of_another_axis, "attention_fp8_group",
+    HEAD O
+    "  y: e4m3[B,8,T,64], ys: f32[B,8,ceil_div(T, 16),64] = quantize(o)[scheme=fp8_group{group=16, axis=2}]\n"
+    "  return y, ys\n}\n",
+    block_axis)
+REFUSES(refuses_blocks_that_do_not_fill_a_head, "attention_mxfp8",
+        "graph (q: bf16[2,8,5,80], k: bf16[2,2,5,80], v: bf16[2,2,5,80]) {\n"
+        "  o: bf16[2,8,5,80] = attention(q, k, v)\n"
+        "  y: e4m3[2,8,5,80], ys: e8m0[2,8,5,3] = quantize(o)[scheme=mxfp8]\n"
+        "  return y, ys\n}\n",
+        block_size)
+REFUSES(refuses_a_global_scale_that_is_missing, "attention_nvfp4",
+        HEAD O "  y: e2m1[B,8,T,64] = quantize(o)[scheme=nvfp4]\n  return y\n}\n", scale_length)
+REFUSES(refuses_a_pre_scale_of_the_wrong_length, "attention_fp8_static",
+        "graph (q: bf16[B,8,T,64], k: bf16[B,2,T,64], v: bf16[B,2,T,64], s: f32[], p: bf16[8]) {\n" O
+        "  y: e4m3[B,8,T,64] = quantize(o, s, _, p)[scheme=fp8_static]\n"
         "  return y\n}\n",
-        granularity)
-REFUSES(refuses_a_dynamic_scale, "attention_static",
+        scale_length)
+REFUSES(refuses_a_bound_of_two_elements, "attention_fp8_token",
+        "graph (q: bf16[B,8,T,64], k: bf16[B,2,T,64], v: bf16[B,2,T,64], u: f32[2]) {\n" O
+        "  y: e4m3[B,8,T,64], ys: f32[B,8,T,1] = quantize(o, _, _, _, u)[scheme=fp8_token]\n"
+        "  return y, ys\n}\n",
+        scale_length)
+REFUSES(refuses_a_zero_point_of_another_type, "attention_int8_static",
+        HEAD O "  zero: u8[] = const[value={1}]\n"
+               "  y: s8[B,8,T,64] = quantize(o, s, zero)[scheme=int8_static]\n"
+               "  return y\n}\n",
+        zero_point)
+REFUSES(refuses_a_dynamic_scale, "attention_quantize",
         HEAD O "  y: u8[B,8,T,64], ys: f32[], yz: u8[] = quantize(o)[scheme=int8_dynamic]\n"
                "  return y\n}\n",
         dynamic_scale)
@@ -261,7 +285,7 @@ Test(families, the_target_is_asked_before_anything_changes) {
   uint64_t version = qn_graph_get_version(b->graph);
   cr_assert_eq(bench_run(b, QN_WALK_ONCE), 0);
   cr_assert_eq(qn_graph_get_version(b->graph), version);
-  cr_assert_not(bench_matches(b, "attention_static", "y"));
+  cr_assert_not(bench_matches(b, "attention_int8_static", "y"));
   const qn_miss *miss = qn_matcher_get_miss(b->matcher);
   cr_assert_eq(miss->why, QN_WHY_scheme);
   cr_assert_str_eq(miss->reason.found, "int8_static");

@@ -67,12 +67,6 @@ static void for_each_form(session *s, bool prefix, form_fn fn) {
   }
 }
 
-static void for_each_rule(void (*fn)(const qn_family *family, const qn_rule *rule)) {
-  for (uint32_t f = 0; f < qn_family_get_count(); f++)
-    for (uint32_t r = 0; r < qn_family_get(f)->rule_count; r++)
-      fn(qn_family_get(f), &qn_family_get(f)->rules[r]);
-}
-
 static const char *text_of(const qn_graph *graph, qn_buf *buf) {
   *buf = QN_BUF(qn_graph_get_context(graph));
   qn_writer writer = qn_buf_writer(buf);
@@ -175,10 +169,6 @@ static void run_sample(const qn_family *family, const qn_rule *rule) {
   session_end(&s);
 }
 
-Test(generated, law_12_both_sides_of_every_rule_compute_the_same, .timeout = 120) {
-  for_each_rule(run_sample);
-}
-
 // --- planted in a graph ----------------------------------------------------------------------------------
 
 static bool is_output(const session *s, const generated *g, qn_value value) {
@@ -241,10 +231,6 @@ static void run_planted(const qn_family *family, const qn_rule *rule) {
   session_end(&s);
 }
 
-Test(generated, law_12_planted_rules_match_until_something_escapes, .timeout = 120) {
-  for_each_rule(run_planted);
-}
-
 // --- overlap and shadow ----------------------------------------------------------------------------------
 
 typedef struct clash {
@@ -286,9 +272,46 @@ static void expect_no_clash(const qn_family *family, const qn_rule *rule) {
   cr_assert_not(c.shadowed, "rule %s is hidden behind rules of higher gain", rule->name);
 }
 
-Test(generated, law_11_no_rule_overlaps_or_hides_another, .timeout = 120) {
-  for_each_rule(expect_no_clash);
+// --- a test for each rule --------------------------------------------------------------------------------
+
+static void test_rule(const char *name) {
+  uint32_t tested = 0;
+  for (uint32_t f = 0; f < qn_family_get_count(); f++)
+    for (uint32_t r = 0; r < qn_family_get(f)->rule_count; r++) {
+      const qn_family *family = qn_family_get(f);
+      const qn_rule *rule = &family->rules[r];
+      if (strcmp(rule->name, name)) continue;
+      run_sample(family, rule);
+      run_planted(family, rule);
+      expect_no_clash(family, rule);
+      tested++;
+    }
+  cr_assert_eq(tested, 1, "rules.def: %u rules are called %s", tested, name);
 }
+
+#define RULE(name)                                                                                             \
+  Test(rule, name, .timeout = 120) {                                                                           \
+    test_rule(#name);                                                                                          \
+  }
+#include "rules.def"
+#undef RULE
+
+Test(generated, every_rule_has_a_test_of_its_own) {
+  static const char *const names[] = {
+#define RULE(name) #name,
+#include "rules.def"
+#undef RULE
+  };
+  uint32_t at = 0;
+  for (uint32_t f = 0; f < qn_family_get_count(); f++)
+    for (uint32_t r = 0; r < qn_family_get(f)->rule_count; r++, at++) {
+      cr_assert_lt(at, QN_COUNT(names), "%s is not in rules.def", qn_family_get(f)->rules[r].name);
+      cr_assert_str_eq(names[at], qn_family_get(f)->rules[r].name);
+    }
+  cr_assert_eq(at, QN_COUNT(names));
+}
+
+// --- the tests themselves --------------------------------------------------------------------------------
 
 Test(generated, law_11_an_overlap_and_a_shadow_are_found) {
   static const qn_rule rules[] = {

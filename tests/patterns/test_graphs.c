@@ -45,19 +45,23 @@ Test(graphs, a_rule_in_its_longest_form) {
   qn_graph *match, *build;
   cr_assert_eq(qn_rule_get_graphs(context, find_rule("attention_fp8_static"), &match, &build), QN_OK);
   qn_buf text = text_of(match);
-  cr_assert_str_eq(text.text, "graph \"attention_fp8_static\" (q: ?, k: ?, v: ?, mask: ?, s: ?, zero: ?) {\n"
-                              "  o: ?[?1,?2,?3,?4] = attention(q, k, v, mask)\n"
-                              "  c: ?[?1,?2,?3,?4] = cast(o)\n"
-                              "  y: e4m3[?1,?2,?3,?4] = quantize(c, s, zero)[scheme=fp8_static]\n"
-                              "  return y\n"
-                              "}\n");
-  qn_buf_free(&text);
-  text = text_of(build);
   cr_assert_str_eq(text.text,
-                   "graph \"attention_fp8_static\" (q: ?, k: ?, v: ?, mask: ?, s: ?) {\n"
-                   "  y: e4m3[?1,?2,?3,?4] = attention(q, k, v, mask, _, _, _, s)[output=fp8_static]\n"
+                   "graph \"attention_fp8_static\" (q: ?, k: ?, v: ?, mask: ?, s: ?, zero: ?, pre: ?, "
+                   "bound: ?) {\n"
+                   "  o: ?[?1,?2,?3,?4] = attention(q, k, v, mask)\n"
+                   "  c: ?[?1,?2,?3,?4] = cast(o)\n"
+                   "  y: e4m3[?1,?2,?3,?4] = quantize(c, s, zero, pre, bound)[scheme=fp8_static]\n"
                    "  return y\n"
                    "}\n");
+  qn_buf_free(&text);
+  text = text_of(build);
+  cr_assert_str_eq(
+      text.text,
+      "graph \"attention_fp8_static\" (q: ?, k: ?, v: ?, mask: ?, s: ?, zero: ?, pre: ?, bound: ?) {\n"
+      "  y: e4m3[?1,?2,?3,?4] = attention(q, k, v, mask, _, _, _, s, _, _, _, _, zero, pre, "
+      "bound)[output=fp8_static]\n"
+      "  return y\n"
+      "}\n");
   qn_buf_free(&text);
   qn_graph_destroy(match);
   qn_graph_destroy(build);
