@@ -5,6 +5,9 @@
 // first thing on it that no rule takes is the cause; where the way is clear, the rule's own refusal is.
 #include "passes/pass_priv.h"
 
+#include "patterns/consumers_priv.h"
+
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { STEPS_MAX = 256, QUANTIZES_MAX = 64, UPWARD_MAX = 12 };
@@ -24,8 +27,8 @@ typedef struct diagnosis {
 typedef struct explainer {
   qn_pipeline *pipeline;
   qn_graph *graph;
-  qn_rule_set *fusions, *recoveries;
-  qn_matcher *fusion_matcher, *recovery_matcher;
+  qn_rule_set *fusions, *layouts, *recoveries;
+  qn_matcher *fusion_matcher, *layout_matcher, *recovery_matcher;
   uint8_t *explained; // by node index: a quantize that has its remark
   step steps[STEPS_MAX];
   uint32_t step_count;
@@ -146,55 +149,6 @@ static bool is_constant(const qn_graph *graph, qn_value value) {
   return value && qn_node_get_op(graph, qn_value_get_node(graph, value)) == QN_OP_const;
 }
 
-// What one operation on the way is to a fusion; QN_WHY_none: nothing in its way.
-static qn_why judge_operation(const qn_graph *graph, qn_node node, qn_value from) {
-  qn_op op = qn_node_get_op(graph, node);
-  uint32_t facts = qn_op_get_info(op)->facts;
-  if (op == QN_OP_cast) return QN_WHY_none;
-  if (facts & (QN_FACT_VIEW | QN_FACT_LAYOUT)) return QN_WHY_none;
-  if (!(facts & QN_FACT_ELEMENTWISE)) return QN_WHY_layout_chain;
-  for (uint32_t i = 0; i < qn_node_get_operand_count(graph, node); i++) {
-    qn_value operand = qn_node_get_operand(graph, node, i);
-    if (operand && operand != from && !is_constant(graph, operand)) return QN_WHY_other_tensor;
-  }
-  return QN_WHY_arithmetic_between;
-}
-
-static diagnosis judge_users(explainer *e, qn_value value, qn_node next, qn_node quantize) {
-  qn_graph *graph = e->graph;
-  if (qn_value_is_output(graph, value))
-    return blame(e, QN_WHY_graph_output, qn_value_get_node(graph, value),
-                 "a value that only the quantize needs", "a result of the graph");
-  qn_node users[STEPS_MAX];
-  uint32_t count = find_users(graph, value, users, STEPS_MAX);
-  for (uint32_t i = 0; i < count; i++) {
-    qn_op op = qn_node_get_op(graph, users[i]);
-    if (users[i] == next || op == QN_OP_shape) continue;
-    if (op == QN_OP_quantize)
-      return blame(e, QN_WHY_mixed_consumers, users[i], node_name(e, quantize).text,
-                   "a second quantize with other parameters");
-    return blame(e, QN_WHY_multiple_users, users[i], "one user, the quantize", op_name(graph, users[i]));
-  }
-  return (diagnosis){ 0 };
-}
-
-// Walks back from the quantize to attention, then judges the way from attention's end.
-static diagnosis judge_way(explainer *e, uint32_t last, qn_node quantize) {
-  qn_graph *graph = e->graph;
-  uint32_t way[STEPS_MAX], length = 0;
-  for (uint32_t at = last; at != UINT32_MAX; at = e->steps[at].from) way[length++] = at;
-  for (uint32_t i = length; i-- > 0;) {
-    qn_value value = e->steps[way[i]].value;
-    qn_node next = i ? qn_value_get_node(graph, e->steps[way[i - 1]].value) : quantize;
-    qn_why why = i ? judge_operation(graph, next, value) : QN_WHY_none;
-    if (why == QN_WHY_other_tensor) return blame(e, why, next, "attention's output", op_name(graph, next));
-    if (why != QN_WHY_none) return blame(e, why, next, "transpose, reshape or cast", op_name(graph, next));
-    diagnosis users = judge_users(e, value, next, quantize);
-    if (users.why != QN_WHY_none) return users;
-  }
-  return (diagnosis){ 0 };
-}
-
 // --- what the rules say ------------------------------------------------------------------------------------
 
 // The rule that came closest at this root, in the words of its miss.
@@ -226,9 +180,115 @@ static void note_closest(explainer *e, qn_matcher *matcher, const qn_rule_set *s
   d->at = keep(e, qn_miss_get_at(e->graph, &best, buffer));
 }
 
+// --- the cause -------------------------------------------------------------------------------------------
+
+// What one operation on the way is to a fusion; QN_WHY_none: nothing in its way.
+static qn_why judge_operation(const qn_graph *graph, qn_node node, qn_value from) {
+  qn_op op = qn_node_get_op(graph, node);
+  uint32_t facts = qn_op_get_info(op)->facts;
+  if (qn_op_is_layout_or_cast(op)) return QN_WHY_none;
+  if (!(facts & QN_FACT_ELEMENTWISE)) return QN_WHY_layout_chain;
+  for (uint32_t i = 0; i < qn_node_get_operand_count(graph, node); i++) {
+    qn_value operand = qn_node_get_operand(graph, node, i);
+    if (operand && operand != from && !is_constant(graph, operand)) return QN_WHY_other_tensor;
+  }
+  return QN_WHY_arithmetic_between;
+}
+
+// The i-th of a slice's constant parameters; `fallback` where there is none.
+static int64_t slice_parameter(const qn_graph *graph, qn_node slice, uint32_t operand, uint64_t i,
+                               int64_t fallback) {
+  qn_value value = qn_node_get_operand(graph, slice, operand);
+  const qn_tensor *tensor = value ? qn_value_get_const(graph, value) : NULL;
+  if (!tensor || !tensor->data || tensor->dtype != QN_S64 || (i + 1) * 8 > tensor->bytes) return fallback;
+  memcpy(&fallback, (const char *)tensor->data + 8 * i, sizeof fallback);
+  return fallback;
+}
+
+// A slice along the groups' axis whose edges are not those of groups.
+static bool cuts_group(const qn_graph *graph, qn_node slice, const qn_scheme *scheme) {
+  enum { X, STARTS, ENDS, AXES };
+  qn_type_info x = qn_type_get_info(graph, qn_value_get_type(graph, qn_node_get_operand(graph, slice, X)));
+  if (scheme->granularity != QN_PER_GROUP || !scheme->group || x.rank <= 0) return false;
+  for (int32_t i = 0; i < x.rank; i++) {
+    int64_t axis = slice_parameter(graph, slice, AXES, (uint64_t)i, i), row;
+    if (axis != -1 && axis != x.rank - 1) continue;
+    if (!qn_dim_is_const(graph, x.dims[x.rank - 1], &row)) return false;
+    int64_t start = slice_parameter(graph, slice, STARTS, (uint64_t)i, 0),
+            end = slice_parameter(graph, slice, ENDS, (uint64_t)i, row);
+    return start % scheme->group != 0 || (end < row && end % scheme->group != 0);
+  }
+  return false;
+}
+
+static diagnosis judge_slice(const explainer *e, qn_node slice, qn_node quantize) {
+  qn_scheme scheme = qn_node_get_scheme(e->graph, quantize, "scheme");
+  char expected[48];
+  if (!cuts_group(e->graph, slice, &scheme))
+    return blame(e, QN_WHY_slice, slice, "the whole of attention's output", "a slice");
+  snprintf(expected, sizeof expected, "edges at multiples of %d", scheme.group);
+  return blame(e, QN_WHY_group_slice, slice, keep(e, expected), "an edge inside a group");
+}
+
+// Who else reads a value on the way.
+static diagnosis judge_users(explainer *e, qn_value value, qn_node next) {
+  qn_graph *graph = e->graph;
+  if (qn_value_is_output(graph, value))
+    return blame(e, QN_WHY_graph_output, qn_value_get_node(graph, value),
+                 "a value that only the quantize needs", "a result of the graph");
+  qn_node users[STEPS_MAX];
+  uint32_t count = find_users(graph, value, users, STEPS_MAX);
+  for (uint32_t i = 0; i < count; i++)
+    if (users[i] != next && qn_node_get_op(graph, users[i]) != QN_OP_shape)
+      return blame(e, QN_WHY_multiple_users, users[i], "one user, the quantize", op_name(graph, users[i]));
+  return (diagnosis){ 0 };
+}
+
+// A transpose or reshape that no rule has absorbed: in the words of the rule that came closest, if it says why.
+static diagnosis judge_stayed(explainer *e, qn_node node, qn_value from) {
+  diagnosis d = { 0 };
+  note_closest(e, e->layout_matcher, e->layouts, node, &d);
+  if (qn_why_get_stage(d.why) == QN_STAGE_LEGALITY) return d;
+  d = judge_users(e, from, node);
+  return d.why != QN_WHY_none
+             ? d
+             : blame(e, QN_WHY_layout_chain, node, "a merge of heads", op_name(e->graph, node));
+}
+
+// Walks back from the quantize to attention, then judges the way from attention's end.
+static diagnosis judge_way(explainer *e, uint32_t last, qn_node quantize) {
+  qn_graph *graph = e->graph;
+  uint32_t way[STEPS_MAX], length = 0;
+  for (uint32_t at = last; at != UINT32_MAX; at = e->steps[at].from) way[length++] = at;
+  for (uint32_t i = length; i-- > 1;) {
+    qn_value value = e->steps[way[i]].value;
+    qn_node next = qn_value_get_node(graph, e->steps[way[i - 1]].value);
+    qn_op op = qn_node_get_op(graph, next);
+    if (op == QN_OP_slice) return judge_slice(e, next, quantize);
+    qn_why why = judge_operation(graph, next, value);
+    if (why == QN_WHY_other_tensor) return blame(e, why, next, "attention's output", op_name(graph, next));
+    if (why != QN_WHY_none) return blame(e, why, next, "transpose, reshape or cast", op_name(graph, next));
+  }
+  qn_value start = e->steps[way[length - 1]].value;
+  qn_consumers all = qn_find_consumers(graph, start);
+  if (all.quantize_count > 1)
+    return blame(e, QN_WHY_mixed_consumers, all.quantizes[all.quantizes[0] == quantize],
+                 node_name(e, quantize).text, "a second quantize with other parameters");
+  qn_scheme scheme = qn_node_get_scheme(graph, quantize, "scheme");
+  if (scheme.dynamic && scheme.granularity == QN_PER_TENSOR)
+    return blame(e, QN_WHY_dynamic_scale, quantize, "a scale for each token or group, or a static one",
+                 qn_scheme_family_name((qn_scheme_family)scheme.family));
+  for (uint32_t i = length; i-- > 1;) {
+    qn_node next = qn_value_get_node(graph, e->steps[way[i - 1]].value);
+    if (qn_node_get_op(graph, next) != QN_OP_cast) return judge_stayed(e, next, e->steps[way[i]].value);
+  }
+  return (diagnosis){ 0 };
+}
+
 static diagnosis diagnose_pair(explainer *e, uint32_t index) {
   qn_node quantize = e->quantize_nodes[index];
   diagnosis d = judge_way(e, e->quantizes[index], quantize);
+  if (d.closest) return d;
   note_closest(e, e->fusion_matcher, e->fusions, quantize, &d);
   return d;
 }
@@ -366,8 +426,10 @@ static qn_status explain_all(explainer *e) {
 static qn_status prepare(explainer *e) {
   qn_context *context = e->pipeline->context;
   QN_TRY(qn_rule_set_create(context, "attention_quant", &e->fusions));
+  QN_TRY(qn_rule_set_create(context, "layout", &e->layouts));
   QN_TRY(qn_rule_set_create(context, "attention", &e->recoveries));
   QN_TRY(qn_matcher_create(context, e->fusions, &e->pipeline->legality, &e->fusion_matcher));
+  QN_TRY(qn_matcher_create(context, e->layouts, NULL, &e->layout_matcher));
   QN_TRY(qn_matcher_create(context, e->recoveries, NULL, &e->recovery_matcher));
   e->explained = qn_alloc_zero(context, qn_graph_get_node_limit(e->graph));
   return e->explained ? QN_OK : qn_fail_memory(context);
@@ -383,8 +445,10 @@ qn_status qn_pipeline_make_remarks(qn_pipeline *pipeline) {
   if (status == QN_OK) status = explain_all(e);
   qn_free(pipeline->context, e->explained, limit);
   qn_matcher_destroy(e->fusion_matcher);
+  qn_matcher_destroy(e->layout_matcher);
   qn_matcher_destroy(e->recovery_matcher);
   qn_rule_set_destroy(e->fusions);
+  qn_rule_set_destroy(e->layouts);
   qn_rule_set_destroy(e->recoveries);
   qn_free(pipeline->context, e, sizeof *e);
   return status;

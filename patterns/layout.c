@@ -1,41 +1,30 @@
 // What stands between attention and quantize: transposes, reshapes and casts that attention can do itself by
 // writing its output in another layout or element type. Absorbed only where a quantize follows, so that
 // everything else in the graph stays as it was.
+#include "patterns/consumers_priv.h"
 #include "patterns/rule_priv.h"
 
 #include <quench/kernel.h>
 
-enum { CHAIN_MAX = 8 };
-
 // --- guards ----------------------------------------------------------------------------------------------
 
-static bool is_layout_or_cast(qn_op op) {
-  return op == QN_OP_cast || (qn_op_get_info(op)->facts & (QN_FACT_VIEW | QN_FACT_LAYOUT));
-}
-
-// (value): its only user is a quantize, or another layout operation or cast that leads to one.
+// (value, attention output it comes from): it leads to the one quantize that reads attention's output. What
+// else reads the output on the way there is served by the inverse of what is absorbed.
 static bool leads_to_quantize(const qn_match *match, const qn_arg *args, qn_reason *out_reason) {
   const qn_graph *graph = qn_match_get_graph(match);
-  qn_value value = args[0].value;
-  for (int step = 0; step < CHAIN_MAX; step++) {
-    if (qn_value_is_output(graph, value))
-      return qn_refuse(out_reason, QN_WHY_graph_output, "a value that only a quantize reads", "a graph output");
-    qn_use use = qn_value_get_first_use(graph, value);
-    if (use == QN_NONE) return qn_refuse(out_reason, QN_WHY_not_quantized, "quantize", "no user");
-    qn_node user = qn_use_get_user(graph, use);
-    for (qn_use next = qn_use_get_next(graph, use); next != QN_NONE; next = qn_use_get_next(graph, next))
-      if (qn_use_get_user(graph, next) != user)
-        return qn_refuse(out_reason, QN_WHY_multiple_users, "one user", "more");
-    qn_op op = qn_node_get_op(graph, user);
-    if (qn_node_get_operand(graph, user, 0) == value && op == QN_OP_quantize) return true;
-    if (qn_node_get_operand(graph, user, 0) != value || !is_layout_or_cast(op)) {
-      qn_why why =
-          qn_op_get_info(op)->facts & QN_FACT_ELEMENTWISE ? QN_WHY_arithmetic_between : QN_WHY_not_quantized;
-      return qn_refuse(out_reason, why, "quantize", "%s", qn_op_get_info(op)->name);
-    }
-    value = qn_node_get_result(graph, user, 0);
-  }
-  return qn_refuse(out_reason, QN_WHY_layout_chain, "at most 8 operations before the quantize", "more");
+  qn_consumers all = qn_find_consumers(graph, args[1].value), below = qn_find_consumers(graph, args[0].value);
+  if (!qn_has_one_quantize(graph, &all, out_reason)) return false;
+  if (below.quantize_count) return true;
+  qn_op op = below.other == QN_NONE ? QN_OP_NONE : qn_node_get_op(graph, below.other);
+  qn_why why = op != QN_OP_NONE && (qn_op_get_info(op)->facts & QN_FACT_ELEMENTWISE) ? QN_WHY_arithmetic_between
+                                                                                     : QN_WHY_not_quantized;
+  return qn_refuse(out_reason, why, "quantize", "%s", op == QN_OP_NONE ? "no user" : qn_op_get_info(op)->name);
+}
+
+// (value): what attention gives.
+static bool is_attended(const qn_match *match, const qn_arg *args, qn_reason *out_reason) {
+  qn_op op = qn_node_get_op(qn_match_get_graph(match), args[0].node);
+  return op == QN_OP_attention || qn_refuse(out_reason, QN_WHY_op, "attention", "%s", qn_op_get_info(op)->name);
 }
 
 // The layouts that reshapes lead to: in how many dims positions lie (batch and length, or tokens), and in how
@@ -108,6 +97,47 @@ static bool merges_heads(const qn_match *match, const qn_arg *args, qn_reason *o
   return false;
 }
 
+// The target of a reshape back to a value's dims: 0 copies a dim that stands at its place, -1 is inferred.
+// False if more than one would have to be.
+static bool find_target(const qn_graph *graph, qn_value reshaped, qn_value back, int64_t out[QN_RANK_MAX],
+                        int32_t *out_rank) {
+  qn_type_info from = qn_type_get_info(graph, qn_value_get_type(graph, reshaped));
+  qn_type_info to = qn_type_get_info(graph, qn_value_get_type(graph, back));
+  int inferred = 0;
+  *out_rank = to.rank;
+  for (int32_t d = 0; d < to.rank; d++) {
+    if (qn_dim_is_const(graph, to.dims[d], &out[d]) && out[d] > 0) continue;
+    bool stays = d < from.rank && from.dims[d] == to.dims[d];
+    out[d] = stays ? 0 : -1;
+    inferred += !stays;
+  }
+  return to.rank > 0 && inferred <= 1;
+}
+
+// (attention output, reshape of it): nothing else reads the output, or a reshape can bring its dims back.
+static bool unmerges(const qn_match *match, const qn_arg *args, qn_reason *out_reason) {
+  const qn_graph *graph = qn_match_get_graph(match);
+  int64_t target[QN_RANK_MAX];
+  int32_t rank;
+  qn_use use = qn_value_get_first_use(graph, args[0].value);
+  bool alone = !qn_value_is_output(graph, args[0].value) && qn_use_get_next(graph, use) == QN_NONE;
+  return alone || find_target(graph, args[1].value, args[0].value, target, &rank) ||
+         qn_refuse(out_reason, QN_WHY_multiple_users, "one reader, or known dims", "another reader");
+}
+
+// (attention output, reshape of it)
+static qn_status dims_of(const qn_match *match, const qn_arg *args, qn_attr *out_attr) {
+  int32_t rank;
+  int64_t *target = qn_match_alloc(match, QN_RANK_MAX * sizeof *target);
+  qn_tensor *tensor = qn_match_alloc(match, sizeof *tensor);
+  if (!target || !tensor) return QN_MEMORY;
+  find_target(qn_match_get_graph(match), args[1].value, args[0].value, target, &rank);
+  *tensor =
+      (qn_tensor){ .dtype = QN_S64, .rank = 1, .dims = { rank }, .data = target, .bytes = (uint64_t)rank * 8 };
+  out_attr->tensor = tensor;
+  return QN_OK;
+}
+
 static qn_status merged_layout(const qn_match *match, const qn_arg *args, qn_attr *out_attr) {
   qn_layout layout = QN_LAYOUT_BSM;
   find_layout(qn_match_get_graph(match), args[0].node, args[1].value, &layout);
@@ -128,30 +158,35 @@ static bool rounds_once(const qn_match *match, const qn_arg *args, qn_reason *ou
 
 static const qn_predicate predicates[] = {
   { "leads_to_quantize", leads_to_quantize },
+  { "attended", is_attended },
   { "merges_heads", merges_heads },
+  { "unmerges", unmerges },
   { "rounds_once", rounds_once },
   { 0 },
 };
-static const qn_function functions[] = { { "merged_layout", merged_layout }, { 0 } };
+static const qn_function functions[] = { { "merged_layout", merged_layout }, { "dims_of", dims_of }, { 0 } };
 
 // --- rules -----------------------------------------------------------------------------------------------
 
+// What attention gave before is an output, too: where something else reads it, the inverse is built for that.
 static const qn_rule rules[] = {
   { .name = "absorb_transpose",
     .doc = "Attention that writes [B,S,H,D] instead of a transpose that makes it so.",
     .match = "o = attention(q, k, v, mask?, ...)[out_layout=bhsd, output=none, ..] \n"
              "y = transpose(o)[perm={0, 2, 1, 3}]                                  \n"
-             "=> y",
-    .where = { { "leads_to_quantize", "y" } },
-    .build = "y = attention(q, k, v, mask, o..)[o.., out_layout=bshd]",
+             "=> y, o",
+    .where = { { "leads_to_quantize", "y", "o" } },
+    .build = "y = attention(q, k, v, mask, o..)[o.., out_layout=bshd] \n"
+             "o = transpose(y)[perm={0, 2, 1, 3}]",
     .sample = "q: f16[1,4,5,16]; k, v: f16[1,2,5,16]; mask: f16[5,5]; then quantize" },
   { .name = "absorb_reshape",
     .doc = "Attention that writes [B,S,H*D], [T,H,D] or [T,H*D] instead of a reshape that makes it so.",
     .match = "o = attention(q, k, v, mask?, ...)[output=none, ..] \n"
              "y = reshape(o, shape)[..]                           \n"
-             "=> y",
-    .where = { { "merges_heads", "o", "y" }, { "leads_to_quantize", "y" } },
-    .build = "y = attention(q, k, v, mask, o..)[o.., out_layout=@merged_layout(o, y)]",
+             "=> y, o",
+    .where = { { "merges_heads", "o", "y" }, { "unmerges", "o", "y" }, { "leads_to_quantize", "y", "o" } },
+    .build = "y = attention(q, k, v, mask, o..)[o.., out_layout=@merged_layout(o, y)] \n"
+             "o = reshape(y, const()[value=@dims_of(o, y)])",
     .sample =
         "q: f16[1,4,5,16]; k, v: f16[1,2,5,16]; mask: f16[5,5]; o[out_layout=bshd]; shape: s64[3] = {0, 0, 64};"
         "then quantize" },
@@ -160,25 +195,27 @@ static const qn_rule rules[] = {
     .match = "o = attention(q, k, v, mask?, ...)[output=none, ..] \n"
              "y = cast(o)[to=t]                                   \n"
              "=> y",
-    .where = { { "rounds_once", "o", "y" }, { "leads_to_quantize", "y" } },
+    .where = { { "rounds_once", "o", "y" }, { "leads_to_quantize", "y", "o" } },
     .build = "y = attention(q, k, v, mask, o..)[o.., out_type=t]",
     .sample = "q: f32[1,4,5,16]; k, v: f32[1,2,5,16]; mask: f32[5,5]; t = f16; then quantize" },
   { .name = "sink_cast_below_transpose",
     .doc = "A cast after attention moves down, so that the layout is next to attention.",
-    .match = "o = attention(q, k, v, ...)[..]     \n"
-             "y = transpose(cast(o)[to=t])[perm=p] \n"
-             "=> y",
-    .where = { { "leads_to_quantize", "y" } },
-    .build = "y = cast(transpose(o)[perm=p])[to=t]",
-    .sample = "q, k, v: f16[1,2,5,16]; t = f32; p = {0, 2, 1, 3}; then quantize" },
+    .match = "c = cast(o:attended)[to=t] \n"
+             "y = transpose(c)[perm=p]    \n"
+             "=> y, c",
+    .where = { { "leads_to_quantize", "y", "o" } },
+    .build = "y = cast(transpose(o)[perm=p])[to=t] \n"
+             "c = cast(o)[to=t]",
+    .sample = "o: f16[1,2,5,16] attended; t = f32; p = {0, 2, 1, 3}; then quantize" },
   { .name = "sink_cast_below_reshape",
     .doc = "A cast after attention moves down, so that the layout is next to attention.",
-    .match = "o = attention(q, k, v, ...)[..]         \n"
-             "y = reshape(cast(o)[to=t], shape)[..]   \n"
-             "=> y",
-    .where = { { "leads_to_quantize", "y" } },
-    .build = "y = cast(reshape(o, shape)[y..])[to=t]",
-    .sample = "q, k, v: f16[1,2,5,16]; t = f32; shape: s64[3] = {0, 0, -1}; then quantize" },
+    .match = "c = cast(o:attended)[to=t] \n"
+             "y = reshape(c, shape)[..]   \n"
+             "=> y, c",
+    .where = { { "leads_to_quantize", "y", "o" } },
+    .build = "y = cast(reshape(o, shape)[y..])[to=t] \n"
+             "c = cast(o)[to=t]",
+    .sample = "o: f16[1,2,5,16] attended; t = f32; shape: s64[3] = {0, 0, -1}; then quantize" },
 };
 
 const qn_family qn_family_layout = {

@@ -11,9 +11,45 @@ typedef struct build {
   qn_attr **attrs; // by build node
   uint32_t *attr_counts;
   qn_value (*results)[QN_OP_RESULTS_MAX]; // by build node
+  uint16_t *needed;                       // by build node: how many of its results; 0: the node is not built
+  bool replaces[QN_RULE_OUTPUTS_MAX];     // by output: something outside the match reads it
   qn_node last; // output in the graph's order; everything the right side reads stands before it
   uint32_t created_count;
 } build;
+
+// --- what is needed --------------------------------------------------------------------------------------
+
+static bool is_read_outside(const qn_match *match, qn_value value) {
+  if (value == QN_NONE) return false;
+  if (qn_value_is_output(match->graph, value)) return true;
+  for (qn_use use = qn_value_get_first_use(match->graph, value); use != QN_NONE;
+       use = qn_use_get_next(match->graph, use))
+    if (!qn_match_has_node(match, qn_use_get_user(match->graph, use))) return true;
+  return false;
+}
+
+static void need(build *b, const qn_build_ref *ref) {
+  if (ref->source != QN_SOURCE_BUILT) return;
+  b->needed[ref->index] = QN_MAX(b->needed[ref->index], (uint16_t)(ref->result + 1));
+}
+
+// An output beside the anchor that nothing outside the match reads goes with the match, and what only it would
+// need is not built. A node has as many results as outputs stand for, read or not.
+static void find_needed(build *b) {
+  const qn_program *program = b->program;
+  for (uint16_t i = 0; i < program->output_count; i++) {
+    b->replaces[i] = i == 0 || is_read_outside(b->match, b->match->values[program->outputs[i]]);
+    if (b->replaces[i]) need(b, &program->build_outputs[i]);
+  }
+  for (uint16_t n = program->build_node_count; n-- > 0;)
+    for (uint16_t i = 0; b->needed[n] && i < program->build_nodes[n].count; i++)
+      need(b, &program->build_args[program->build_nodes[n].first + i]);
+  for (uint16_t i = 0; i < program->output_count; i++) {
+    const qn_build_ref *ref = &program->build_outputs[i];
+    bool made = ref->source == QN_SOURCE_BUILT && b->needed[ref->index];
+    if (made && b->match->values[program->outputs[i]] != QN_NONE) need(b, ref);
+  }
+}
 
 // --- attributes ------------------------------------------------------------------------------------------
 
@@ -64,6 +100,7 @@ static qn_status eval_attr(build *b, const qn_build_attr *attr, qn_attr *out_att
 
 static qn_status eval_attrs(build *b) {
   for (uint16_t n = 0; n < b->program->build_node_count; n++) {
+    if (!b->needed[n]) continue;
     const qn_build_node *node = &b->program->build_nodes[n];
     qn_attr *attrs = qn_arena_alloc(&b->matcher->arena, (QN_OP_ATTRS_MAX + node->attr_count) * sizeof *attrs);
     if (!attrs) return qn_fail_memory(b->matcher->context);
@@ -101,18 +138,19 @@ static qn_status add_node(build *b, uint16_t index) {
   qn_node kin = node->copy == QN_NO_INDEX ? QN_NONE : b->match->stmt_nodes[node->copy];
   qn_node anchor = b->match->nodes[0];
   if (kin == QN_NONE) kin = anchor;
-  QN_TRY(qn_graph_add(b->graph,
-                      &(qn_node_params){ .op = node->op,
-                                         .operands = operands,
-                                         .operand_count = count,
-                                         .attrs = b->attrs[index],
-                                         .attr_count = b->attr_counts[index],
-                                         .result_count = node->result_count,
-                                         .before = b->last,
-                                         .name = kin == anchor ? NULL : qn_node_get_name(b->graph, kin).text,
-                                         .layer = qn_node_get_layer(b->graph, kin).text,
-                                         .location = qn_node_get_location(b->graph, kin).text },
-                      b->results[index]));
+  QN_TRY(qn_graph_add(
+      b->graph,
+      &(qn_node_params){ .op = node->op,
+                         .operands = operands,
+                         .operand_count = count,
+                         .attrs = b->attrs[index],
+                         .attr_count = b->attr_counts[index],
+                         .result_count = QN_MAX(b->needed[index], qn_op_get_info(node->op)->result_min),
+                         .before = b->last,
+                         .name = kin == anchor ? NULL : qn_node_get_name(b->graph, kin).text,
+                         .layer = qn_node_get_layer(b->graph, kin).text,
+                         .location = qn_node_get_location(b->graph, kin).text },
+      b->results[index]));
   b->matcher->created[b->created_count++] = qn_value_get_node(b->graph, b->results[index][0]);
   return QN_OK;
 }
@@ -127,7 +165,7 @@ static qn_status fail_rule(build *b, const char *what) {
 
 static qn_status add_nodes(build *b) {
   for (uint16_t n = 0; n < b->program->build_node_count; n++)
-    if (add_node(b, n) != QN_OK) {
+    if (b->needed[n] && add_node(b, n) != QN_OK) {
       remove_created(b);
       return qn_context_get_error(b->matcher->context)->status == QN_MEMORY
                  ? QN_MEMORY
@@ -184,7 +222,7 @@ static qn_status check_outputs(build *b) {
   for (uint16_t i = 0; i < b->program->output_count; i++) {
     qn_value from = b->match->values[b->program->outputs[i]], to = get_ref(b, &b->program->build_outputs[i]);
     qn_type type;
-    if (from == QN_NONE) continue;
+    if (!b->replaces[i]) continue;
     changes |= from != to;
     if (to == QN_NONE)
       return qn_fail(b->matcher->context, QN_BUG, NULL, "rule %s: the value for '%s' is absent",
@@ -227,7 +265,7 @@ static qn_status replace_outputs(build *b) {
     const qn_build_ref *ref = &b->program->build_outputs[i];
     qn_value from = b->match->values[b->program->outputs[i]], to = get_ref(b, ref);
     qn_type type;
-    if (from == QN_NONE) continue;
+    if (!b->replaces[i]) continue;
     if (merge_types(b->graph, qn_value_get_type(b->graph, from), qn_value_get_type(b->graph, to), &type) &&
         type != qn_value_get_type(b->graph, to))
       qn_value_set_type(b->graph, to, type);
@@ -269,7 +307,10 @@ qn_status qn_rewrite_apply(qn_matcher *matcher, const qn_match *match, qn_rewrit
   b.attrs = qn_arena_alloc(&matcher->arena, nodes * sizeof *b.attrs);
   b.attr_counts = qn_arena_alloc(&matcher->arena, nodes * sizeof *b.attr_counts);
   b.results = qn_arena_alloc(&matcher->arena, nodes * sizeof *b.results);
-  if (!b.attrs || !b.attr_counts || !b.results) return qn_fail_memory(matcher->context);
+  b.needed = qn_arena_alloc(&matcher->arena, nodes * sizeof *b.needed);
+  if (!b.attrs || !b.attr_counts || !b.results || !b.needed) return qn_fail_memory(matcher->context);
+  memset(b.needed, 0, nodes * sizeof *b.needed);
+  find_needed(&b);
   qn_node first;
   qn_match_find_span(match, &first, &b.last);
   QN_TRY(eval_attrs(&b));

@@ -69,7 +69,7 @@ Test(pipeline, every_pass_reports) {
   pass_log record = { "" };
   run r = run_passes(NULL, SOURCE, (qn_pipeline_params){ .on_pass = note_pass, .user = &record });
   cr_expect_str_eq(record.text, "0 input\n1 fold\n2 canonicalize\n3 recover-attention\n4 absorb-layout "
-                                "changed\n5 fuse-attention-quant changed\n6 dead-code changed\n");
+                                "changed\n5 fuse-attention-quant changed\n6 dead-code\n");
   end_run(&r);
 }
 

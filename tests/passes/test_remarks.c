@@ -55,15 +55,43 @@ Test(remarks, nothing_quantizes) {
   EXPECT(INPUTS ATTENTION MERGE "  return r\n}\n", { "attention", "missed", "not_quantized", "attn" });
 }
 
+#define FUSED { "attention", "fused", "none", "" }, { "quantize", "fused", "none", "" }
+
 Test(remarks, output_used_twice) {
   EXPECT(INPUTS ATTENTION MERGE "  y: e4m3[1,9,512] = quantize(r, s)[scheme=fp8_static]\n  z: f16[1,9,512] = "
                                 "add(r, x)\n  return y, z\n}\n",
-         BOTH("multiple_users", "z"));
+         FUSED);
 }
 
 Test(remarks, output_returned) {
   EXPECT(INPUTS ATTENTION MERGE "  y: e4m3[1,9,512] = quantize(r, s)[scheme=fp8_static]\n  return y, r\n}\n",
-         BOTH("graph_output", "r"));
+         FUSED);
+}
+
+// Tokens cannot be taken apart again into batch and length, where neither is known.
+#define TOKENS                                                                                                 \
+  "graph \"g\" (q: f16[B,8,T,64], k: f16[B,2,T,64], v: f16[B,2,T,64], s: f32[]) {\n"                           \
+  "  shape: s64[2] = const[value={-1, 512}]\n"                                                                 \
+  "  o: f16[B,8,T,64] = attention(q, k, v)\n"                                                                  \
+  "  t: f16[B,T,8,64] = transpose(o)[perm={0, 2, 1, 3}]\n"                                                     \
+  "  r: f16[B*T,512] = reshape(t, shape)\n"                                                                    \
+  "  y: e4m3[B*T,512] = quantize(r, s)[scheme=fp8_static]\n"
+
+Test(remarks, output_used_where_it_cannot_be_had_back) {
+  EXPECT(TOKENS "  z: f16[B,T,8,64] = neg(t)\n  return y, z\n}\n", BOTH("multiple_users", NULL));
+}
+
+Test(remarks, output_returned_where_it_cannot_be_had_back) {
+  EXPECT(TOKENS "  return y, t\n}\n", BOTH("multiple_users", NULL));
+}
+
+Test(remarks, output_cast_and_used_in_the_wider_type) {
+  EXPECT("graph \"g\" (q: f32[1,8,9,64], k: f32[1,2,9,64], v: f32[1,2,9,64], s: f32[]) {\n"
+         "  o: f32[1,8,9,64] = attention(q, k, v)\n"
+         "  h: f16[1,8,9,64] = cast(o)[to=f16]\n"
+         "  y: e4m3[1,8,9,64] = quantize(h, s)[scheme=fp8_static]\n"
+         "  return y, o\n}\n",
+         BOTH("cast_chain", NULL));
 }
 
 Test(remarks, quantize_reads_a_sum) {

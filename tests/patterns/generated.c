@@ -66,6 +66,11 @@ static const char *read_type(const char *at, sample *s, uint32_t first) {
     hole->constant = true;
     at = read_elements(skip(at + 1), hole);
   }
+  if (*at == 'a') {
+    at = read_word(at, word);
+    if (strcmp(word, "attended")) return NULL;
+    hole->attended = true;
+  }
   for (uint32_t i = first + 1; i < s->hole_count; i++) {
     char name[32];
     memcpy(name, s->holes[i].name, sizeof name);
@@ -193,6 +198,11 @@ static qn_status add_hole(void *user, qn_graph *graph, const qn_slot *slot, qn_v
   for (int32_t d = 0; d < hole->rank; d++) dims[d] = qn_dim_const(graph, hole->dims[d]);
   qn_type type = qn_type_get(graph, hole->dtype, hole->rank, dims);
   QN_TRY(qn_graph_add_input(graph, hole->name, type, out_value));
+  if (hole->attended) {
+    qn_value operands[3] = { *out_value, *out_value, *out_value };
+    return qn_graph_add(graph, qn_node_params(.op = QN_OP_attention, .operands = operands, .operand_count = 3),
+                        out_value);
+  }
   if (!p->prefix || !qn_dtype_is_float(hole->dtype)) return QN_OK;
   qn_value input = *out_value;
   return qn_graph_add(graph, qn_node_params(.op = QN_OP_neg, .operands = &input, .operand_count = 1),

@@ -2,7 +2,9 @@
 //
 //   samples := sample { "|" sample }
 //   sample  := item { ";" item }
-//   item    := name { "," name } ":" dtype "[" [ int { "," int } ] "]" [ "=" number | "{" numbers "}" ]
+//   item    := name { "," name } ":" dtype "[" [ int { "," int } ] "]" [ "=" number | "{" numbers "}" |
+//   "attended" ]
+//                                                      attended: what an attention over that type gives
 //            | name "=" literal                        an attribute variable, or an attribute whose value is
 //            free (`_`) | name "[" key "=" literal "]"            an attribute that the statement leaves open
 //            | "then" "quantize"                       what reads the first output
@@ -21,7 +23,7 @@ typedef struct sample_hole {
   qn_dtype dtype;
   int32_t rank;
   int64_t dims[QN_RANK_MAX];
-  bool constant;
+  bool constant, attended;
   uint32_t element_count; // given; one stands for all
   double elements[SAMPLE_ELEMENTS];
 } sample_hole;
