@@ -218,11 +218,15 @@ qn_status qn_pass_replace(qn_pipeline *pipeline, const char *rule, qn_node node,
 
 // --- rules -------------------------------------------------------------------------------------------------
 
-static qn_str node_name(qn_pipeline *pipeline, qn_node node) {
+// What people know a node by that has been replaced: its own name, or that of its result, which `now` may have.
+static qn_str node_name(qn_pipeline *pipeline, qn_node node, qn_value now) {
+  const qn_graph *graph = pipeline->graph;
   char buffer[16];
-  const char *label = qn_node_label(pipeline->graph, node, buffer);
-  const char *kept = qn_arena_copy(&pipeline->arena, label, strlen(label));
-  return (qn_str){ .text = kept ? kept : "", .length = kept ? strlen(kept) : 0 };
+  bool kept = !now || qn_value_get_name(graph, qn_node_get_result(graph, node, 0)).length;
+  const char *label = kept || qn_node_get_name(graph, node).length ? qn_node_label(graph, node, buffer)
+                                                                   : qn_value_label(graph, now, buffer);
+  const char *copy = qn_arena_copy(&pipeline->arena, label, strlen(label));
+  return (qn_str){ .text = copy ? copy : "", .length = copy ? strlen(copy) : 0 };
 }
 
 // Remembers the attention and the quantize of a fusion for the remarks.
@@ -242,10 +246,11 @@ static qn_status note_fusion(qn_pipeline *pipeline, const qn_rewrite_event *even
   pipeline->fusions.at[pipeline->fusions.count++] = (qn_fusion_entry){
     .fused = fused,
     .rule = event->rule->name,
-    .attention_name = node_name(pipeline, attention),
+    .attention_name =
+        node_name(pipeline, attention, qn_node_get_result(graph, fused, QN_ATTENTION_UNQUANTIZED)),
     .attention_layer = qn_node_get_layer(graph, attention),
     .attention_id = qn_node_get_id(graph, attention),
-    .quantize_name = node_name(pipeline, quantize),
+    .quantize_name = node_name(pipeline, quantize, qn_node_get_result(graph, fused, QN_ATTENTION_OUT)),
     .quantize_layer = qn_node_get_layer(graph, quantize),
     .quantize_id = qn_node_get_id(graph, quantize),
   };

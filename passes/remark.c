@@ -290,6 +290,13 @@ static diagnosis diagnose_pair(explainer *e, uint32_t index) {
   diagnosis d = judge_way(e, e->quantizes[index], quantize);
   if (d.closest) return d;
   note_closest(e, e->fusion_matcher, e->fusions, quantize, &d);
+  if (d.why != QN_WHY_escapes) return d;
+  qn_node next = quantize; // the reader of attention's output on the way to this quantize
+  for (uint32_t at = e->quantizes[index]; at; at = e->steps[at].from)
+    next = qn_value_get_node(e->graph, e->steps[at].value);
+  diagnosis users = judge_users(e, e->steps[0].value, next);
+  if (users.why != QN_WHY_none)
+    d.why = users.why, d.at = users.at, d.expected = users.expected, d.found = users.found;
   return d;
 }
 

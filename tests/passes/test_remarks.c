@@ -85,13 +85,24 @@ Test(remarks, output_returned_where_it_cannot_be_had_back) {
   EXPECT(TOKENS "  return y, t\n}\n", BOTH("multiple_users", NULL));
 }
 
-Test(remarks, output_cast_and_used_in_the_wider_type) {
+Test(remarks, output_cast_and_returned_in_the_wider_type) {
   EXPECT("graph \"g\" (q: f32[1,8,9,64], k: f32[1,2,9,64], v: f32[1,2,9,64], s: f32[]) {\n"
          "  o: f32[1,8,9,64] = attention(q, k, v)\n"
          "  h: f16[1,8,9,64] = cast(o)[to=f16]\n"
          "  y: e4m3[1,8,9,64] = quantize(h, s)[scheme=fp8_static]\n"
          "  return y, o\n}\n",
-         BOTH("cast_chain", NULL));
+         BOTH("graph_output", "o"));
+}
+
+// The value that attention writes unquantized has the type that is quantized: no second, wider one.
+Test(remarks, output_cast_and_read_in_the_wider_type) {
+  EXPECT("graph \"g\" (q: f32[1,8,9,64], k: f32[1,2,9,64], v: f32[1,2,9,64], s: f32[]) {\n"
+         "  o: f32[1,8,9,64] = attention(q, k, v)\n"
+         "  h: f16[1,8,9,64] = cast(o)[to=f16]\n"
+         "  y: e4m3[1,8,9,64] = quantize(h, s)[scheme=fp8_static]\n"
+         "  z: f32[1,8,9,64] = neg(o)\n"
+         "  return y, z\n}\n",
+         BOTH("multiple_users", "z"));
 }
 
 Test(remarks, quantize_reads_a_sum) {
@@ -138,6 +149,84 @@ Test(remarks, two_schemes) {
          "e4m3[1,9,512] = quantize(r, u)[scheme=fp8_static]\n  return y, z\n}\n",
          { "attention", "missed", "mixed_consumers", "z" }, { "quantize", "missed", "mixed_consumers", "z" },
          { "quantize", "missed", "mixed_consumers", "y" });
+}
+
+// --- granularity: one graph a cause ------------------------------------------------------------------------
+
+Test(remarks, a_scale_of_the_whole_tensor) {
+  EXPECT(INPUTS ATTENTION MERGE "  y: u8[1,9,512], ys: f32[], yz: u8[] = quantize(r)[scheme=int8_dynamic]\n"
+                                "  return y, ys, yz\n}\n",
+         BOTH("dynamic_scale", "y"));
+}
+
+// The default axis of blocked quantization in ONNX is 1: the sequence.
+Test(remarks, blocks_along_the_sequence) {
+  EXPECT(INPUTS ATTENTION MERGE
+         "  y: e4m3[1,9,512], ys: f32[1,3,512] = quantize(r)[scheme=fp8_group{group=3, axis=1}]\n"
+         "  return y, ys\n}\n",
+         BOTH("block_axis", "r"));
+}
+
+Test(remarks, blocks_that_do_not_divide_a_head) {
+  EXPECT("graph \"g\" (q: f16[1,3,9,80], k: f16[1,3,9,80], v: f16[1,3,9,80]) {\n"
+         "  o: f16[1,3,9,80] = attention(q, k, v)\n"
+         "  y: e4m3[1,3,9,80], ys: e8m0[1,3,9,3] = quantize(o)[scheme=mxfp8]\n"
+         "  return y, ys\n}\n",
+         BOTH("block_size", "o"));
+}
+
+Test(remarks, blocks_that_do_not_divide_a_row_of_heads) {
+  EXPECT("graph \"g\" (q: f16[1,3,9,80], k: f16[1,3,9,80], v: f16[1,3,9,80]) {\n"
+         "  o: f16[1,9,240] = attention(q, k, v)[out_layout=bsm]\n"
+         "  y: e4m3[1,9,240], ys: f32[1,9,2] = quantize(o)[scheme=fp8_group]\n"
+         "  return y, ys\n}\n",
+         BOTH("block_size", "o"));
+}
+
+#define SLICE(start, end)                                                                                      \
+  "  from: s64[1] = const[value={" start "}]\n"                                                                \
+  "  to: s64[1] = const[value={" end "}]\n"                                                                    \
+  "  axis: s64[1] = const[value={-1}]\n"                                                                       \
+  "  part: f16[1,9,128] = slice(r, from, to, axis)\n"
+
+Test(remarks, a_slice_that_cuts_a_group) {
+  EXPECT(INPUTS ATTENTION MERGE SLICE("16", "144") //
+         "  y: e4m3[1,9,128], ys: e8m0[1,9,4] = quantize(part)[scheme=mxfp8]\n  return y, ys\n}\n",
+         BOTH("group_slice", "part"));
+}
+
+Test(remarks, a_slice_between_groups) {
+  EXPECT(INPUTS ATTENTION MERGE SLICE("32", "160") //
+         "  y: e4m3[1,9,128], ys: e8m0[1,9,4] = quantize(part)[scheme=mxfp8]\n  return y, ys\n}\n",
+         BOTH("slice", "part"));
+  EXPECT(INPUTS ATTENTION MERGE SLICE("16", "144") //
+         "  y: e4m3[1,9,128] = quantize(part, s)[scheme=fp8_static]\n  return y\n}\n",
+         BOTH("slice", "part"));
+}
+
+Test(remarks, a_global_scale_for_each_token) {
+  EXPECT("graph \"g\" (q: f16[1,8,9,64], k: f16[1,2,9,64], v: f16[1,2,9,64], g: f32[9]) {\n"
+         "  o: f16[1,8,9,64] = attention(q, k, v)\n"
+         "  y: e2m1[1,8,9,64], ys: e4m3[128,4] = quantize(o, g)[scheme=nvfp4]\n"
+         "  return y, ys\n}\n",
+         BOTH("scale_length", "g"));
+}
+
+Test(remarks, a_reshape_that_is_no_merge) {
+  EXPECT(INPUTS ATTENTION "  n: s64[4] = const[value={1, 9, 16, 32}]\n"
+                          "  t: f16[1,9,8,64] = transpose(o)[perm={0, 2, 1, 3}]\n"
+                          "  r: f16[1,9,16,32] = reshape(t, n)\n"
+                          "  y: e4m3[1,9,16,32] = quantize(r, s)[scheme=fp8_static]\n  return y\n}\n",
+         BOTH("layout_chain", "t"));
+}
+
+// One quantize in front of the merge, one behind it.
+Test(remarks, two_schemes_at_two_places) {
+  EXPECT(INPUTS ATTENTION MERGE "  y: e4m3[1,9,512] = quantize(r, s)[scheme=fp8_static]\n"
+                                "  z: e4m3[1,9,8,64], zs: e8m0[1,9,8,2] = quantize(t)[scheme=mxfp8]\n"
+                                "  return y, z, zs\n}\n",
+         { "attention", "missed", "mixed_consumers", "y" }, { "quantize", "missed", "mixed_consumers", "y" },
+         { "quantize", "missed", "mixed_consumers", "z" });
 }
 
 static bool refuse_head_dim(const void *user, const qn_graph *graph, qn_node attention, const qn_scheme *output,

@@ -143,14 +143,36 @@ Test(families, layout_stays_where_no_quantize_follows) {
   expect_why("absorb_transpose", text, QN_WHY_arithmetic_between);
 }
 
-Test(families, layout_stays_where_the_chain_has_another_user) {
-  static const char text[] = HEAD "  o: bf16[B,8,T,64] = attention(q, k, v)\n"
-                                  "  y: bf16[B,T,8,64] = transpose(o)[perm={0, 2, 1, 3}]\n"
-                                  "  z: e4m3[B,T,8,64] = quantize(y, s)[scheme=fp8_static]\n"
-                                  "  w: bf16[B,T,8,64] = neg(y)\n"
-                                  "  return z, w\n}\n";
-  expect_text(text, text);
-  expect_why("absorb_transpose", text, QN_WHY_multiple_users);
+Test(families, another_reader_of_the_layout_gets_the_value_beside_the_codes) {
+  expect_text(HEAD "  o: bf16[B,8,T,64] = attention(q, k, v)\n"
+                   "  y: bf16[B,T,8,64] = transpose(o)[perm={0, 2, 1, 3}]\n"
+                   "  z: e4m3[B,T,8,64] = quantize(y, s)[scheme=fp8_static]\n"
+                   "  w: bf16[B,T,8,64] = neg(y)\n"
+                   "  return z, w\n}\n",
+              HEAD "  z: e4m3[B,T,8,64], _11: ?, _12: ?, y: bf16[B,T,8,64] = attention(q, k, v, _, _, _, _, "
+                   "s)[out_layout=bshd, out_type=bf16, output=fp8_static]\n"
+                   "  w: bf16[B,T,8,64] = neg(y)\n"
+                   "  return z, w\n}\n");
+}
+
+// Readers in front of the transpose, behind it, and behind the merge.
+Test(families, readers_anywhere_on_the_layout_are_served) {
+  expect_text(HEAD "  o: bf16[B,8,T,64] = attention(q, k, v)\n" SHAPE
+                   "  t: bf16[B,T,8,64] = transpose(o)[perm={0, 2, 1, 3}]\n"
+                   "  r: bf16[B,T,512] = reshape(t, shape)\n"
+                   "  y: e4m3[B,T,512] = quantize(r, s)[scheme=fp8_static]\n"
+                   "  a: bf16[B,8,T,64] = neg(o)\n"
+                   "  b: bf16[B,T,8,64] = neg(t)\n"
+                   "  return y, a, b, r\n}\n",
+              HEAD SHAPE
+              "  _15: s64[4] = const[value={0, 0, 8, 64}]\n"
+              "  y: e4m3[B,T,512], _18: ?, _19: ?, r: bf16[B,T,512] = attention(q, k, v, _, _, _, _, s)"
+              "[out_layout=bsm, out_type=bf16, output=fp8_static]\n"
+              "  t: bf16[B,T,8,64] = reshape(r, _15)\n"
+              "  o: bf16[B,8,T,64] = transpose(t)[perm={0, 2, 1, 3}]\n"
+              "  a: bf16[B,8,T,64] = neg(o)\n"
+              "  b: bf16[B,T,8,64] = neg(t)\n"
+              "  return y, a, b, r\n}\n");
 }
 
 // Each line between attention and `y`, and why the rule refuses.
