@@ -39,6 +39,13 @@ static void write_float(qn_buf *buf, const char *name, float value) {
   qn_buf_printf(buf, "; // %.9g\n", (double)value);
 }
 
+// The lanes of a warp that store: all, or as many as hold whole groups.
+static uint32_t store_lanes(const qn_kernel_spec *spec) {
+  uint32_t chunk = 16 / (qn_dtype_bits(qn_kernel_get_staged_dtype(spec)) / 8);
+  uint32_t lanes = QN_MAX(spec->output.group / chunk, 1);
+  return spec->output.dynamic && lanes <= 32 ? 32 / lanes * lanes : 32;
+}
+
 static void write_constants(qn_buf *buf, const qn_kernel_spec *spec) {
   static const char *const CAUSAL[] = { "CAUSAL_NONE", "CAUSAL_TOP_LEFT", "CAUSAL_BOTTOM_RIGHT" };
   const double log2e = 1.4426950408889634;
@@ -62,7 +69,8 @@ static void write_constants(qn_buf *buf, const qn_kernel_spec *spec) {
   qn_buf_printf(buf, "constexpr u32 PACK = %" PRIu32 "; // see rows\n", qn_kernel_get_pack(spec));
   qn_buf_printf(buf, "constexpr u32 TILE_Q = %" PRIu32 ", TILE_KV = %" PRIu32 ", WARPS = %" PRIu32,
                 spec->tile_q, spec->tile_kv, spec->warps);
-  qn_buf_printf(buf, ", KV_WARPS = 1, THREADS = WARPS * 32;\nconstexpr int STAGES = %" PRIu32 ";\n", spec->stages);
+  qn_buf_printf(buf, ", KV_WARPS = 1, THREADS = WARPS * 32;\nconstexpr int STAGES = %" PRIu32 ";\n",
+                spec->stages);
   qn_row_strides stride = qn_schedule_get_strides(spec);
   qn_buf_printf(buf, "constexpr u32 QK_STRIDE = %" PRIu32 ", V_STRIDE = %" PRIu32 "; // see tile\n", stride.qk,
                 stride.v);
@@ -83,6 +91,7 @@ static void write_constants(qn_buf *buf, const qn_kernel_spec *spec) {
   qn_buf_printf(buf, "constexpr bool ALIBI = %s;\n", spec->alibi ? "true" : "false");
   qn_buf_printf(buf, "constexpr int SINKS = %s;\n", qn_source_dtype_name(spec->sinks_dtype));
   qn_buf_printf(buf, "constexpr int STAGED = %s;\n", qn_source_dtype_name(qn_kernel_get_staged_dtype(spec)));
+  qn_buf_printf(buf, "constexpr u32 STORE_LANES = %" PRIu32 "; // see store\n", store_lanes(spec));
 }
 
 static void write_params(qn_buf *buf) {
@@ -117,11 +126,23 @@ static bool takes_fp8_cvt(const qn_kernel_spec *spec) {
 static bool takes_fp8_codec(const qn_kernel_spec *spec) {
   return is_fused(spec) && !has_fp8_cvt(spec);
 }
+static bool takes_fp4_cvt(const qn_kernel_spec *spec) {
+  return is_fused(spec) && qn_target_get_info(spec->target)->fp4_cvt;
+}
+static bool takes_fp4_codec(const qn_kernel_spec *spec) {
+  return is_fused(spec) && !qn_target_get_info(spec->target)->fp4_cvt;
+}
 static bool takes_16(const qn_kernel_spec *spec) {
   return spec->dtype != QN_F32;
 }
 static bool takes_f32(const qn_kernel_spec *spec) {
   return spec->dtype == QN_F32;
+}
+static bool is_dynamic(const qn_kernel_spec *spec) {
+  return is_fused(spec) && spec->output.dynamic;
+}
+static bool takes_static(const qn_kernel_spec *spec) {
+  return is_fused(spec) && !spec->output.dynamic;
 }
 static bool takes_float(const qn_kernel_spec *spec) {
   return !is_fused(spec);
@@ -138,6 +159,8 @@ static const struct {
   { "codec",           qn_text_codec_priv,      is_fused,        NULL },
   { "ptx_fp8",         qn_text_ptx_fp8,         takes_fp8_cvt,   NULL },
   { "fp8_software",    qn_text_fp8_software,    takes_fp8_codec, NULL },
+  { "ptx_fp4",         qn_text_ptx_fp4,         takes_fp4_cvt,   NULL },
+  { "fp4_software",    qn_text_fp4_software,    takes_fp4_codec, NULL },
   { "choices",         "",                      is_fused,        write_choices },
   { "recipe",          qn_text_recipe,          is_fused,        NULL },
   { "arithmetic",      qn_text_recipe_priv,     is_fused,        NULL },
@@ -153,7 +176,9 @@ static const struct {
   { "output",          qn_text_output,          always,          NULL },
   { "codes",           qn_text_codes,           is_fused,        NULL },
   { "epilogue_float",  qn_text_epilogue_float,  takes_float,     NULL },
-  { "epilogue_static", qn_text_epilogue_static, is_fused,        NULL },
+  { "epilogue_static", qn_text_epilogue_static, takes_static,    NULL },
+  { "scales",          qn_text_scales,          is_dynamic,      NULL },
+  { "epilogue_group",  qn_text_epilogue_group,  is_dynamic,      NULL },
   { "store",           qn_text_store,           always,          NULL },
   { "core",            qn_text_core,            always,          NULL },
   { "schedule_mma",    qn_text_schedule_mma,    always,          NULL },
@@ -195,8 +220,8 @@ qn_status qn_kernel_write_source(qn_context *context, const qn_kernel_spec *spec
   qn_buf_printf(&buf,
                 "\n// ===== entry =====\nextern \"C\" __global__ void __launch_bounds__(THREADS, %" PRIu32
                 ")\n%s(const "
-                "__grid_constant__ launch_params params) {\n  attention(params);\n}\n",
-                min_blocks(&r), name);
+                "__grid_constant__ launch_params params) {\n%s  attention(params);\n}\n",
+                min_blocks(&r), name, is_dynamic(&r) ? "  clear_scales_behind(params);\n" : "");
   qn_status status =
       buf.status != QN_OK ? qn_fail_memory(context) : writer->write(writer->user, buf.text, buf.length);
   qn_buf_free(&buf);

@@ -127,6 +127,30 @@ static void write_recipe(qn_buf *buf, const qn_scheme *scheme) {
   qn_buf_printf(buf, "  return r;\n}\nstatic __device__ constexpr qn_recipe RECIPE = make_recipe();\n");
 }
 
+// --- groups ----------------------------------------------------------------------------------------------
+
+static uint32_t ceil_div(uint32_t a, uint32_t b) {
+  return (a + b - 1) / b;
+}
+
+// How many groups a head and a token have, and how many the buffer of the scales has room for; see scales.cuh.
+static void write_groups(qn_buf *buf, const qn_kernel_spec *spec) {
+  const qn_scheme *scheme = &spec->output;
+  uint32_t width = spec->heads * spec->v_head_dim, group = scheme->group;
+  uint32_t head = 0, token = 1, room = 1;
+  if (scheme->granularity == QN_PER_GROUP) {
+    head = spec->v_head_dim % group == 0 ? spec->v_head_dim / group : 0;
+    token = ceil_div(width, group);
+    room = ceil_div(scheme->pad ? ceil_div(width, scheme->pad) * scheme->pad : width, group);
+  }
+  if (scheme->scale_layout == QN_SCALES_PACKED || scheme->scale_layout == QN_SCALES_SWIZZLED)
+    room = ceil_div(room, 4) * 4;
+  qn_buf_printf(buf, "constexpr u32 GROUP = %" PRIu32 ", HEAD_GROUPS = %" PRIu32, group, head);
+  qn_buf_printf(buf, ", TOKEN_GROUPS = %" PRIu32 ", BUFFER_GROUPS = %" PRIu32 ";\n", token, room);
+  qn_buf_printf(buf, "constexpr int SCALE_LAYOUT = %s;\n", LAYOUTS[scheme->scale_layout]);
+  qn_buf_printf(buf, "constexpr bool SCALE_BOUND = %s;\n", spec->scale_bound ? "true" : "false");
+}
+
 void qn_source_write_scheme(qn_buf *buf, const qn_kernel_spec *spec) {
   const qn_scheme *scheme = &spec->output;
   write_recipe(buf, scheme);
@@ -134,4 +158,5 @@ void qn_source_write_scheme(qn_buf *buf, const qn_kernel_spec *spec) {
                 DTYPES[scheme->target], DTYPES[scheme->scale_dtype],
                 DTYPES[scheme->zero_point_dtype != QN_ANY ? scheme->zero_point_dtype : scheme->target],
                 DTYPES[spec->pre_scale_dtype]);
+  if (scheme->dynamic) write_groups(buf, spec);
 }

@@ -11,6 +11,7 @@
 typedef struct qn_target_info {
   uint32_t sm;
   bool fp8_cvt;          // cvt.rn.satfinite.{e4m3x2,e5m2x2}.f32; without it the codecs of quant/ do the work
+  bool fp4_cvt;          // cvt.rn.satfinite.e2m1x2.f32, the same
   uint32_t shared_block; // bytes of shared memory that one block may ask for
   uint32_t shared_sm;    // bytes that the blocks of one multiprocessor share
 } qn_target_info;
@@ -33,5 +34,8 @@ qn_row_strides qn_schedule_get_strides(const qn_kernel_spec *spec);
 
 // The tiles that a spec takes where it does not say them; all zero where no row fits.
 qn_tiles qn_schedule_get_tiles(const qn_kernel_spec *spec);
+
+// Part of qn_target_supports: a dynamic scheme in groups.
+bool qn_supports_groups(const qn_kernel_spec *spec, qn_reason *reason);
 
 #endif

@@ -109,24 +109,25 @@ static bool check_mask_dtype(const qn_kernel_spec *spec, qn_reason *reason) {
 
 static bool check_output_dynamic(const qn_kernel_spec *spec, qn_reason *reason) {
   if (!spec->output.dynamic) return true;
+  if (spec->output.granularity == QN_PER_GROUP) return qn_supports_groups(spec, reason);
   return refuse_scheme(reason, QN_WHY_dynamic_scale, "a scale that is known before the run", &spec->output);
 }
 
 static bool check_output(const qn_kernel_spec *spec, qn_reason *reason) {
   const qn_scheme *scheme = &spec->output;
-  if (scheme->family == QN_SCHEME_none) return true;
+  if (scheme->family == QN_SCHEME_none || scheme->dynamic) return true;
   if (scheme->family == QN_SCHEME_fp8_static && (scheme->target == QN_E4M3 || scheme->target == QN_E5M2))
     return true;
   return refuse_scheme(reason, QN_WHY_scheme, "none, or fp8_static to e4m3 or e5m2", scheme);
 }
 
 static bool check_output_granularity(const qn_kernel_spec *spec, qn_reason *reason) {
-  if (spec->output.granularity == QN_PER_TENSOR) return true;
+  if (spec->output.granularity == QN_PER_TENSOR || spec->output.dynamic) return true;
   return refuse_scheme(reason, QN_WHY_granularity, "one scale for the tensor", &spec->output);
 }
 
 static bool check_output_scale(const qn_kernel_spec *spec, qn_reason *reason) {
-  if (spec->output.family == QN_SCHEME_none) return true;
+  if (spec->output.family == QN_SCHEME_none || spec->output.dynamic) return true;
   if (is_one_of((qn_dtype)spec->output.scale_dtype, QN_F32, QN_F16, QN_BF16)) return true;
   return qn_refuse(reason, QN_WHY_scale_type, "a scale in f32, f16 or bf16", "%s",
                    qn_dtype_name((qn_dtype)spec->output.scale_dtype));
@@ -148,7 +149,7 @@ static bool check_output_rounding(const qn_kernel_spec *spec, qn_reason *reason)
   bool rounds_input = scheme->round_input != QN_ANY;
   if (is_one_of((qn_dtype)scheme->compute, QN_F32, QN_F16, QN_BF16) &&
       (!rounds_input || is_one_of((qn_dtype)scheme->round_input, QN_F32, QN_F16, QN_BF16)) &&
-      scheme->arithmetic <= QN_MULTIPLY)
+      (scheme->arithmetic <= QN_MULTIPLY || scheme->dynamic))
     return true;
   return refuse_scheme(reason, QN_WHY_scheme, "rounding to f32, f16 or bf16 before the code", scheme);
 }

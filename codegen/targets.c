@@ -10,14 +10,14 @@
 // Shared memory: CUDA C++ Programming Guide, "Technical Specifications per Compute Capability"; one KiB of each
 // block is the system's.
 static const qn_target_info TARGETS[QN_TARGET_COUNT] = {
-  //                     sm   fp8_cvt  shared_block  shared_sm
-  [QN_TARGET_sm_80]   = { 80,  false,  163 * KIB,    164 * KIB },
-  [QN_TARGET_sm_86]   = { 86,  false,   99 * KIB,    100 * KIB },
-  [QN_TARGET_sm_89]   = { 89,  true,    99 * KIB,    100 * KIB },
-  [QN_TARGET_sm_90a]  = { 90,  true,   227 * KIB,    228 * KIB },
-  [QN_TARGET_sm_100a] = { 100, true,   227 * KIB,    228 * KIB },
-  [QN_TARGET_sm_103a] = { 103, true,   227 * KIB,    228 * KIB },
-  [QN_TARGET_sm_120a] = { 120, true,    99 * KIB,    100 * KIB },
+  //                     sm   fp8_cvt  fp4_cvt  shared_block  shared_sm
+  [QN_TARGET_sm_80]   = { 80,  false,  false,  163 * KIB,    164 * KIB },
+  [QN_TARGET_sm_86]   = { 86,  false,  false,   99 * KIB,    100 * KIB },
+  [QN_TARGET_sm_89]   = { 89,  true,   false,   99 * KIB,    100 * KIB },
+  [QN_TARGET_sm_90a]  = { 90,  true,   false,  227 * KIB,    228 * KIB },
+  [QN_TARGET_sm_100a] = { 100, true,   true,   227 * KIB,    228 * KIB },
+  [QN_TARGET_sm_103a] = { 103, true,   true,   227 * KIB,    228 * KIB },
+  [QN_TARGET_sm_120a] = { 120, true,   true,   99 * KIB,    100 * KIB },
 };
 // clang-format on
 

@@ -7,6 +7,14 @@ DEVICE u32 code_pair(float low, float high) {
   return CODES == QN_E5M2 ? e5m2x2_from_f32(low, high) : e4m3x2_from_f32(low, high);
 }
 
+// Four codes of 4 bits, the first in the lowest ones.
+DEVICE u32 e2m1_quad(float a, float b, float c, float d) {
+  u32 codes = e2m1x4_from_f32(a, b, c, d);
+  if constexpr (RECIPE.ties == QN_TIES_EVEN && RECIPE.zero_sign == QN_ZERO_SIGN_KEPT) return codes;
+  return qn_recipe_e2m1(&RECIPE, a, codes & 15) | qn_recipe_e2m1(&RECIPE, b, codes >> 4 & 15) << 4 |
+         qn_recipe_e2m1(&RECIPE, c, codes >> 8 & 15) << 8 | qn_recipe_e2m1(&RECIPE, d, codes >> 12) << 12;
+}
+
 // The code of an integer target, before it is clamped to the range of its type. A zero point of 8 bits is added to
 // a quotient clamped to 16 bits, which can change no code; others take the recipe's own way.
 DEVICE int code_integer(float quotient, int zero_point) {
@@ -31,6 +39,9 @@ DEVICE void encode(u32 (&piece)[PIECE_WORDS], const float (&quotient)[PIECE_ELEM
 #pragma unroll
       for (u32 j = 0; j < 4; j++) code[j] = code_integer(quotient[i + j], zero_point[i + j]);
       piece[i / 4] = code_quad(code);
+    } else if constexpr (CODES == QN_E2M1) {
+      u32 codes = e2m1_quad(quotient[i], quotient[i + 1], quotient[i + 2], quotient[i + 3]);
+      piece[i / 8] = i % 8 == 0 ? codes : piece[i / 8] | codes << 16;
     } else {
       piece[i / 4] = code_pair(quotient[i], quotient[i + 1]) | code_pair(quotient[i + 2], quotient[i + 3]) << 16;
     }

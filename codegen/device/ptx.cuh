@@ -17,6 +17,18 @@ DEVICE u32 block_index() {
   return index;
 }
 
+DEVICE u32 block_size() {
+  u32 size;
+  asm("mov.u32 %0, %%ntid.x;" : "=r"(size));
+  return size;
+}
+
+DEVICE u32 grid_size() {
+  u32 size;
+  asm("mov.u32 %0, %%nctaid.x;" : "=r"(size));
+  return size;
+}
+
 // The first byte of the block's dynamic shared memory, 128-byte aligned.
 extern __shared__ __align__(128) u8 shared_memory[];
 DEVICE u32 shared_base() { return (u32)__cvta_generic_to_shared(shared_memory); }
@@ -116,6 +128,13 @@ DEVICE float shuffle_xor(float value, u32 lanes) {
   return result;
 }
 
+// The value of lane `lane` % 32.
+DEVICE float shuffle_from(float value, u32 lane) {
+  float result;
+  asm volatile("shfl.sync.idx.b32 %0, %1, %2, 0x1f, 0xffffffff;" : "=f"(result) : "f"(value), "r"(lane));
+  return result;
+}
+
 // Warp: whether `value` holds in all lanes.
 DEVICE bool warp_all(bool value) { return __all_sync(0xffffffff, value); }
 
@@ -183,6 +202,17 @@ DEVICE float max_f32(float a, float b) {
 DEVICE float min_f32(float a, float b) {
   float result;
   asm("min.f32 %0, %1, %2;" : "=f"(result) : "f"(a), "f"(b));
+  return result;
+}
+// The larger ones of two pairs of 16-bit numbers; the other one where one is NaN.
+DEVICE u32 max_f16x2(u32 a, u32 b) {
+  u32 result;
+  asm("max.f16x2 %0, %1, %2;" : "=r"(result) : "r"(a), "r"(b));
+  return result;
+}
+DEVICE u32 max_bf16x2(u32 a, u32 b) {
+  u32 result;
+  asm("max.bf16x2 %0, %1, %2;" : "=r"(result) : "r"(a), "r"(b));
   return result;
 }
 // The sum that quant/codec_priv.h rounds by.

@@ -1,0 +1,59 @@
+// The scales that a dynamic scheme returns: where each of them goes, and the zeros around them.
+//
+// A scale belongs to a row and to a group of it. Groups are counted in the head of the row; where groups span heads, a
+// row of head 0 counts those of the whole token. HEAD_GROUPS and TOKEN_GROUPS say how many a head and a token have,
+// BUFFER_GROUPS for how many the buffer has room.
+
+constexpr bool SCALES_BY_TOKEN = SCALE_LAYOUT == QN_SCALES_PACKED || SCALE_LAYOUT == QN_SCALES_SWIZZLED;
+
+DEVICE u8 *scale_address(const launch_params &params, const row_place &place, u32 group) {
+  u8 *scales = (u8 *)params.block_scale;
+  if constexpr (!SCALES_BY_TOKEN)
+    return scales + (place.batch * params.block_scale_batch + place.head * params.block_scale_head +
+                     place.position * params.block_scale_position + group * params.block_scale_group) * (i64)BYTES_OF<SCALE_TYPE>;
+  u64 token = params.block_scale_row + token_of(params, place);
+  group += place.head * HEAD_GROUPS;
+  if constexpr (SCALE_LAYOUT == QN_SCALES_PACKED) // block_scale_group is the number of tokens of a column
+    return scales + (group / 4 * (u64)params.block_scale_group + token) * 4 + group % 4;
+  return scales + (token / 128 * (BUFFER_GROUPS / 4) + group / 4) * 512 + token % 32 * 16 + token / 32 % 4 * 4 + group % 4;
+}
+
+// The bits of a scale that is a value of its type.
+DEVICE u32 scale_bits(float scale) {
+  if constexpr (SCALE_TYPE == QN_F32) return bits_of(scale);
+  else if constexpr (SCALE_TYPE == QN_F16) return f16x2_from_f32(scale, 0.0f);
+  else if constexpr (SCALE_TYPE == QN_BF16) return bits_of(scale) >> 16;
+  else if constexpr (SCALE_TYPE == QN_E4M3) return e4m3x2_from_f32(scale, 0.0f);
+  else return bits_of(scale) >> 23; // e8m0 is the exponent; of 2^-127, a subnormal, it is 0
+}
+
+DEVICE void store_scale_bits(u8 *to, u32 bits) {
+  if constexpr (BYTES_OF<SCALE_TYPE> == 4) st_global_u32(to, bits);
+  else if constexpr (BYTES_OF<SCALE_TYPE> == 2) st_global_u16(to, bits);
+  else st_global_u8(to, bits);
+}
+
+// One lane for each group. The one with a token's last group adds the zeros behind it.
+DEVICE void store_scale(const launch_params &params, const row_place &place, u32 group, float scale) {
+  store_scale_bits(scale_address(params, place, group), scale_bits(scale));
+  if constexpr (BUFFER_GROUPS > TOKEN_GROUPS) {
+    if (place.head * HEAD_GROUPS + group != TOKEN_GROUPS - 1) return;
+#pragma unroll 1
+    for (u32 i = 1; i <= BUFFER_GROUPS - TOKEN_GROUPS; i++) store_scale_bits(scale_address(params, place, group + i), 0);
+  }
+}
+
+// The zeros of tokens behind the launch's last one. All threads of all blocks of the kernel that stores scales call it,
+// once, and before a block finds that it has nothing else to do: sequences may be empty.
+DEVICE void clear_scales_behind(const launch_params &params) {
+  if constexpr (!SCALES_BY_TOKEN && SCALE_LAYOUT != QN_SCALES_TMA_ALIGNED) return;
+  constexpr u32 TOGETHER = SCALES_BY_TOKEN ? 4 : 1, STORES = BUFFER_GROUPS / TOGETHER; // four groups share a word
+  u32 tokens = VARLEN ? read_length(params.cu_seqlens_q, params.batch) : params.batch * params.q_len;
+  u64 count = tokens < params.block_scale_rows ? (u64)(params.block_scale_rows - tokens) * STORES : 0;
+#pragma unroll 1
+  for (u64 i = (u64)block_index() * block_size() + thread_index(); i < count; i += (u64)grid_size() * block_size()) {
+    u8 *to = scale_address(params, row_place{ 0, tokens + (u32)(i / STORES), 0 }, (u32)(i % STORES) * TOGETHER);
+    if constexpr (SCALES_BY_TOKEN) st_global_u32(to, 0);
+    else store_scale_bits(to, 0);
+  }
+}
