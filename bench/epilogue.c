@@ -1,0 +1,262 @@
+// What quantizing costs inside of an attention kernel, and what it saves against a kernel of its own: warp
+// instructions and bytes of global memory, counted by the emulator, over the number of keys.
+//
+//   cost      instructions of the fused kernel / of the same kernel with bf16 output
+//   gain      instructions of the bf16 kernel and the stand-alone quantizer together / of the fused kernel
+//   traffic   bytes of global memory of both together / of the fused kernel
+//
+//   bench_epilogue [--svg FOLDER] [--threads N]
+//
+// One tile of queries, two heads, head_dim 128, bf16, sm_90a. Exit status 77 if there is no NVRTC.
+#include "ir/base_priv.h"
+#include "plot.h"
+
+#include <quench/runtime.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { SKIP = 77, HEADS = 2, HEAD_DIM = 128, QUERIES = 128, LENGTHS = 8, FIRST_LENGTH = 128 };
+
+typedef struct output_row {
+  const char *name, *scheme;
+  double limit; // of the cost at 4096 keys
+} output_row;
+
+// clang-format off
+static const output_row outputs[] = {
+  { "fp8 cast",                  "fp8_cast",                                     1.02 },
+  { "fp8 static, divide",        "fp8_static",                                   1.02 },
+  { "fp8 static, reciprocal",    "fp8_static{arithmetic=reciprocal}",            1.02 },
+  { "fp8 channel",               "fp8_channel",                                  1.02 },
+  { "fp8 group 128",             "fp8_group",                                    1.02 },
+  { "fp8 group 64",              "fp8_group{group=64}",                          1.02 },
+  { "fp8 group 32, packed e8m0", "fp8_group{scale=e8m0, scale_layout=packed, rule=up, arithmetic=reciprocal, group=32}", 1.02 },
+  { "int8 static",               "int8_static{zero_point=none}",                 1.02 },
+  { "nvfp4",                     "nvfp4",                                        1.05 },
+  { "mxfp8",                     "mxfp8",                                        1.05 },
+  { "mxfp4",                     "mxfp4",                                        1.05 },
+  { "fp8 token",                 "fp8_token",                                    1.02 },
+  { "int8 token",                "int8_token",                                   1.02 },
+};
+// clang-format on
+enum { OUTPUT_COUNT = sizeof outputs / sizeof *outputs };
+
+typedef struct bench {
+  qn_context *context;
+  qn_compiler *compiler;
+  qn_device *device;
+  qn_device_ptr q, k, v, out, scales, zero_points, factors, workspace;
+  qn_device_ptr zeros; // zero points that are read
+} bench;
+
+// --- memory ------------------------------------------------------------------------------------------------
+
+// bf16 numbers between -2 and 2 that are not regular.
+static void fill_bf16(uint16_t *to, size_t count) {
+  uint32_t state = 12345;
+  for (size_t i = 0; i < count; i++) {
+    state = state * 1664525u + 1013904223u;
+    to[i] = (uint16_t)((state >> 31) << 15 | (0x3D00 + (state >> 20) % 0x300));
+  }
+}
+
+static qn_status upload_new(bench *b, const void *data, size_t bytes, qn_device_ptr *out_ptr) {
+  QN_TRY(qn_device_allocate(b->device, bytes, out_ptr));
+  return qn_device_upload(b->device, *out_ptr, data, bytes);
+}
+
+static qn_status allocate(bench *b) {
+  size_t rows = (size_t)FIRST_LENGTH << (LENGTHS - 1), count = rows * HEADS * HEAD_DIM;
+  size_t factor_count = HEADS * HEAD_DIM;
+  uint16_t *values = malloc(count * sizeof *values);
+  float *factors = malloc(factor_count * sizeof *factors);
+  void *zeros = calloc(1, count * 4);
+  qn_status status = values && factors && zeros ? QN_OK : qn_fail_memory(b->context);
+  if (status == QN_OK) {
+    fill_bf16(values, count);
+    for (size_t i = 0; i < factor_count; i++) factors[i] = 0.0173f + (float)i / 8192;
+    status = upload_new(b, values, count * 2, &b->k);
+  }
+  if (status == QN_OK) status = upload_new(b, values, count * 2, &b->v);
+  if (status == QN_OK) status = upload_new(b, values, (size_t)QUERIES * HEADS * HEAD_DIM * 2, &b->q);
+  if (status == QN_OK) status = upload_new(b, factors, factor_count * 4, &b->factors);
+  qn_device_ptr *const written[] = { &b->out, &b->scales, &b->zero_points, &b->zeros, &b->workspace };
+  for (size_t i = 0; i < QN_COUNT(written) && status == QN_OK; i++)
+    status = upload_new(b, zeros, (size_t)QUERIES * HEADS * HEAD_DIM * 8, written[i]);
+  free(values);
+  free(factors);
+  free(zeros);
+  return status;
+}
+
+// --- one kernel --------------------------------------------------------------------------------------------
+
+static qn_kernel_spec spec_of(qn_schedule schedule, const qn_scheme *output) {
+  return (qn_kernel_spec){ .target = QN_TARGET_sm_90a,
+                           .schedule = schedule,
+                           .dtype = QN_BF16,
+                           .out_dtype = QN_BF16,
+                           .head_dim = HEAD_DIM,
+                           .v_head_dim = HEAD_DIM,
+                           .heads = HEADS,
+                           .kv_heads = HEADS,
+                           .window_left = -1,
+                           .window_right = -1,
+                           .output = *output };
+}
+
+static void set_arguments(const bench *b, const qn_kernel_spec *spec, uint32_t kv_len,
+                          qn_attention_args *args) {
+  const qn_scheme *output = &spec->output;
+  bool attends = spec->schedule != QN_SCHEDULE_quantize;
+  *args = (qn_attention_args){ .batch = 1,
+                               .q_len = QUERIES,
+                               .kv_len = attends ? kv_len : 0,
+                               .q = b->q,
+                               .k = attends ? b->k : 0,
+                               .v = attends ? b->v : 0,
+                               .out = b->out };
+  qn_attention_args_set_dense(spec, QN_LAYOUT_BSHD, QN_LAYOUT_BSHD, QN_LAYOUT_BSHD, QN_LAYOUT_BSM, args);
+  if (output->family == QN_SCHEME_none) return;
+  if (qn_scheme_get_read_scale(output) != QN_ANY) args->output_scale = b->factors;
+  if (output->granularity == QN_PER_CHANNEL) args->output_scale_head = HEAD_DIM;
+  if (output->zero_point && !output->dynamic) args->output_zero_point = b->zeros;
+  if (output->zero_point && output->dynamic) args->zero_points = b->zero_points;
+  if (output->dynamic && qn_scheme_has_scale(output)) {
+    args->block_scale = b->scales;
+    qn_attention_args_set_dense_scales(spec, QN_LAYOUT_BSM, QUERIES, args);
+  }
+  if (qn_kernel_get_workspace_bytes(spec, args) > 0) args->workspace = b->workspace;
+}
+
+static qn_status count_loaded(bench *b, const qn_kernel_spec *spec, const qn_loaded_kernel *loaded,
+                              uint32_t kv_len, qn_counters *out_counters) {
+  qn_attention_args args;
+  set_arguments(b, spec, kv_len, &args);
+  qn_device_reset_counters(b->device);
+  QN_TRY(qn_launch_attention(loaded, &args, NULL));
+  QN_TRY(qn_device_wait(b->device));
+  return qn_device_get_counters(b->device, out_counters);
+}
+
+// The counters of a spec's kernel for each length.
+static qn_status count_kernel(bench *b, const qn_kernel_spec *spec, qn_counters out_counters[LENGTHS]) {
+  qn_kernel *kernel;
+  qn_loaded_kernel *loaded = NULL;
+  QN_TRY(qn_compiler_compile(b->compiler, spec, QN_PTX, &kernel));
+  qn_status status = qn_device_load(b->device, kernel, &loaded);
+  for (int i = 0; i < LENGTHS && status == QN_OK; i++)
+    status = count_loaded(b, spec, loaded, FIRST_LENGTH << i, &out_counters[i]);
+  qn_loaded_kernel_destroy(loaded);
+  qn_kernel_destroy(kernel);
+  return status;
+}
+
+// --- all of them -------------------------------------------------------------------------------------------
+
+typedef enum ratio { COST, GAIN, TRAFFIC, RATIO_COUNT } ratio;
+static plot plots[RATIO_COUNT] = {
+  [COST] = { .title = "Quantizing inside of attention: instructions against bf16 output",
+             .y_label = "fused / bf16",
+             .y_from = 0.95,
+             .y_to = 1.35,
+             .y_step = 0.05,
+             .y_mark = 1.02 },
+  [GAIN] = { .title = "Two kernels against the fused one: instructions",
+             .y_label = "(bf16 + quantizer) / fused",
+             .y_from = 0.95,
+             .y_to = 1.25,
+             .y_step = 0.05,
+             .y_mark = 1 },
+  [TRAFFIC] = { .title = "Two kernels against the fused one: bytes of global memory",
+                .y_label = "(bf16 + quantizer) / fused",
+                .y_from = 0.8,
+                .y_to = 2.6,
+                .y_step = 0.2,
+                .y_mark = 1 },
+};
+static const char *const RATIO_NAMES[] = { "cost", "gain", "traffic" };
+
+static double traffic_of(const qn_counters *counters) {
+  return (double)(counters->global_read_bytes + counters->global_written_bytes);
+}
+
+static qn_status measure_output(bench *b, const output_row *row, const qn_counters plain[LENGTHS]) {
+  qn_scheme scheme;
+  qn_counters fused[LENGTHS], alone[LENGTHS];
+  qn_reason reason;
+  if (!qn_scheme_parse(row->scheme, &scheme)) return qn_fail(b->context, QN_BUG, row->name, "not a scheme");
+  qn_kernel_spec spec = spec_of(QN_SCHEDULE_mma, &scheme), quantizer = spec_of(QN_SCHEDULE_quantize, &scheme);
+  if (!qn_target_supports(&spec, &reason) || !qn_target_supports(&quantizer, &reason)) {
+    printf("%-26s no kernel: expected %s, found %s\n", row->name, reason.expected, reason.found);
+    return QN_OK;
+  }
+  QN_TRY(count_kernel(b, &spec, fused));
+  QN_TRY(count_kernel(b, &quantizer, alone));
+  for (int r = 0; r < RATIO_COUNT; r++) {
+    plot_curve *curve = &plots[r].curves[plots[r].curve_count++];
+    curve->name = row->name;
+    printf("%-26s %-8s", row->name, RATIO_NAMES[r]);
+    for (int i = 0; i < LENGTHS; i++) {
+      double one = (double)fused[i].instructions, two = (double)(plain[i].instructions + alone[i].instructions);
+      curve->y[i] = r == COST   ? one / (double)plain[i].instructions
+                    : r == GAIN ? two / one
+                                : (traffic_of(&plain[i]) + traffic_of(&alone[i])) / traffic_of(&fused[i]);
+      printf(" %7.3f", curve->y[i]);
+    }
+    printf(r == COST ? "   at 4096: goal %.2f\n" : "\n", row->limit);
+  }
+  return QN_OK;
+}
+
+static qn_status measure(bench *b) {
+  const qn_scheme none = qn_scheme_of(QN_SCHEME_none);
+  const qn_kernel_spec spec = spec_of(QN_SCHEDULE_mma, &none);
+  qn_counters plain[LENGTHS];
+  QN_TRY(allocate(b));
+  QN_TRY(count_kernel(b, &spec, plain));
+  printf("%-35s", "keys");
+  for (int i = 0; i < LENGTHS; i++) printf(" %7d", FIRST_LENGTH << i);
+  printf("\n");
+  for (int i = 0; i < OUTPUT_COUNT; i++) QN_TRY(measure_output(b, &outputs[i], plain));
+  return QN_OK;
+}
+
+static bool write_plots(const char *folder) {
+  for (int r = 0; r < RATIO_COUNT; r++) {
+    char path[512];
+    plots[r].x_label = "keys";
+    plots[r].points = LENGTHS;
+    for (int i = 0; i < LENGTHS; i++) plots[r].x[i] = FIRST_LENGTH << i;
+    snprintf(path, sizeof path, "%s/epilogue-%s.svg", folder, RATIO_NAMES[r]);
+    if (!plot_write(&plots[r], path)) {
+      fprintf(stderr, "%s: cannot be written\n", path);
+      return false;
+    }
+    printf("written: %s\n", path);
+  }
+  return true;
+}
+
+int main(int argc, char **argv) {
+  const char *folder = NULL;
+  qn_emulator_params params = { .target = QN_TARGET_sm_90a, .lenient = true };
+  bench b = { 0 };
+  for (int i = 1; i + 1 < argc; i += 2) {
+    if (strcmp(argv[i], "--svg") == 0) folder = argv[i + 1];
+    if (strcmp(argv[i], "--threads") == 0) params.threads = (uint32_t)atoi(argv[i + 1]);
+  }
+  if (qn_context_create(NULL, &b.context) != QN_OK) return 2;
+  qn_status status = qn_compiler_create(b.context, NULL, &b.compiler);
+  if (status == QN_OK) status = qn_device_create_emulator(b.context, &params, &b.device);
+  if (status == QN_OK) status = measure(&b);
+  if (status != QN_OK) {
+    const qn_error *error = qn_context_get_error(b.context);
+    fprintf(stderr, "bench_epilogue: %s: %s\n", error->place, error->message);
+  }
+  qn_device_destroy(b.device);
+  qn_compiler_destroy(b.compiler);
+  qn_context_destroy(b.context);
+  if (status == QN_OK && folder && !write_plots(folder)) return 2;
+  return status == QN_UNAVAILABLE ? SKIP : status != QN_OK;
+}
