@@ -178,7 +178,12 @@ qn_status qn_onnx_add_draft(qn_onnx_importer *im, const char *result) {
                             .types = im->types,
                             .names = im->names };
   describe(im, &params);
-  QN_TRY(fail_added(im, qn_graph_add(im->graph, &params, im->results)));
+  qn_status status = qn_graph_add(im->graph, &params, im->results);
+  if (status == QN_INVALID && im->lax && im->op != QN_OP_extern) {
+    params.types = NULL;
+    status = qn_graph_add(im->graph, &params, im->results);
+  }
+  QN_TRY(fail_added(im, status));
   for (uint32_t i = 0; !result && i < outputs; i++) {
     if (!*node->output[i]) continue;
     qn_onnx_names_find(&im->model->names, node->output[i], strlen(node->output[i]))->value =
@@ -392,12 +397,20 @@ static qn_status build(qn_onnx_importer *im) {
   return add_outputs(im);
 }
 
+// Whether the file was made for TensorRT: its exporters leave declared types behind that casts have overtaken.
+static bool is_for_tensorrt(const pb_model *proto) {
+  for (size_t i = 0; i < proto->n_opset_import; i++)
+    if (qn_onnx_same(proto->opset_import[i]->domain, "trt")) return true;
+  return false;
+}
+
 qn_status qn_onnx_build(qn_onnx_model *model) {
   qn_context *context = model->context;
   const char *slash = strrchr(model->place, '/');
   qn_onnx_importer im = { .model = model,
                           .context = context,
                           .memory = &model->memory,
+                          .lax = is_for_tensorrt(model->proto),
                           .file = slash ? slash + 1 : model->place,
                           .layer = QN_BUF(context),
                           .raw = QN_BUF(context) };

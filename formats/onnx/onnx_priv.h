@@ -154,6 +154,7 @@ typedef struct qn_onnx_importer {
   qn_attr attrs[QN_OP_ATTRS_MAX];
   uint32_t attr_count;
   bool trt;         // the node is one of TensorRT's own operations
+  bool lax;         // the file is for TensorRT, which does not read value_info: one that is wrong does not count
   qn_scheme scheme; // storage for a scheme attribute
   qn_tensor tensor; // storage for a tensor attribute
   const char **names;

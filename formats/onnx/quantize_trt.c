@@ -72,11 +72,23 @@ qn_status qn_onnx_special_trt_mxfp8_quantize(qn_onnx_importer *im, bool *out_rea
   return QN_OK;
 }
 
+// A constant of bytes under the type that its operation gives it. The bytes stay where they are.
+static qn_status retype_constant(qn_onnx_importer *im, uint32_t index, qn_dtype dtype) {
+  qn_value value = qn_onnx_get_operand(im, index);
+  const qn_tensor *bytes = value ? qn_value_get_const(im->graph, value) : NULL;
+  if (!bytes || bytes->dtype != QN_U8) return QN_OK;
+  qn_tensor retyped = *bytes;
+  retyped.dtype = dtype;
+  QN_TRY(qn_onnx_add_const(im, "scale", &retyped, &value));
+  return qn_onnx_set_operand(im, index, value);
+}
+
 qn_status qn_onnx_special_trt_mxfp8_dequantize(qn_onnx_importer *im, bool *out_read) {
   qn_dtype to = qn_onnx_dtype(qn_onnx_attr_int(im->item->node, "output_dtype", 0));
   qn_scheme scheme = qn_scheme_of(QN_SCHEME_fp8_block);
   scheme.scale_dtype = QN_E8M0;
   scheme.group = qn_scheme_of(QN_SCHEME_mxfp8).group;
+  QN_TRY(retype_constant(im, 1, QN_E8M0));
   *out_read = im->operand_count == 2 && qn_onnx_operand_type(im, 1).dtype == QN_E8M0 &&
               (to == QN_F32 || to == QN_F16 || to == QN_BF16) && read_blocks(im, &scheme, "output_dtype", to);
   if (!*out_read) return QN_OK;

@@ -149,3 +149,47 @@ Test(onnx_quantize_trt, mxfp8_scales_are_exponents_on_both_sides) {
   qn_onnx_model_destroy(model);
   builder_done(&b);
 }
+
+// Weights come quantized: their scales are bytes among the initializers.
+Test(onnx_quantize_trt, mxfp8_scales_that_are_constants) {
+  static const uint8_t codes[2 * 64] = { 0x38 }, scales[4] = { 127, 128, 126, 127 };
+  builder b;
+  builder_init(&b, 21);
+  builder_import(&b, "trt", 1);
+  builder_initializer(&b, "w", E4M3, "2,64", codes, sizeof codes);
+  builder_initializer(&b, "s", U8, "2,2", scales, sizeof scales);
+  pb_node *node = builder_node(&b, "trt::TRT_MXFP8DequantizeLinear", "w,s", "out");
+  builder_int(&b, node, "output_dtype", F16);
+  builder_output(&b, "out", F16, "2,64");
+  qn_onnx_model *model = builder_read(&b);
+  qn_node made = qn_value_get_node(model->graph, value_of(model->graph, "out"));
+  cr_assert_eq(qn_node_get_op(model->graph, made), QN_OP_dequantize);
+  const qn_tensor *scale = qn_value_get_const(model->graph, qn_node_get_operand(model->graph, made, 1));
+  cr_assert(scale && scale->dtype == QN_E8M0);
+  cr_expect_arr_eq(scale->data, scales, sizeof scales);
+  qn_onnx_model_destroy(model);
+  builder_done(&b);
+}
+
+static void build_stale(builder *b, bool trt) {
+  builder_init(b, 21);
+  if (trt) builder_import(b, "trt", 1);
+  builder_input(b, "x", F32, "2,64");
+  builder_int(b, builder_node(b, "Cast", "x", "h"), "to", F16);
+  builder_node(b, "Abs", "h", "out");
+  builder_declare(b, "h", F32, "2,64");
+  builder_output(b, "out", F16, "2,64");
+}
+
+// ModelOpt inserts casts and leaves value_info as it was. TensorRT does not read it.
+Test(onnx_quantize_trt, declared_types_that_casts_have_overtaken) {
+  builder b;
+  build_stale(&b, true);
+  qn_onnx_model *model = builder_read(&b);
+  cr_expect_str_eq(type_text(model->graph, value_of(model->graph, "h")), "f16[2,64]");
+  qn_onnx_model_destroy(model);
+  builder_done(&b);
+  build_stale(&b, false);
+  builder_refused(&b, QN_INVALID, "expected f32[2,64], found f16[2,64]", "Cast");
+  builder_done(&b);
+}
