@@ -72,16 +72,23 @@ static bool make_scheme(qn_onnx_importer *im, qn_dtype target, qn_dtype precisio
   return true;
 }
 
-// FP8 and FP4 have no zero point; ONNX uses the operand to tell the type. One that is constant zero goes away.
-static void drop_dummy_zero_point(qn_onnx_importer *im, qn_dtype target) {
-  qn_value zero_point = qn_onnx_get_operand(im, 2);
-  const qn_tensor *value = zero_point ? qn_value_get_const(im->graph, zero_point) : NULL;
-  if (!qn_dtype_is_float(target) || !value || !value->data) return;
-  const uint8_t *bytes = value->data;
-  for (uint64_t i = 0; i < value->bytes; i++) {
-    if (bytes[i]) return;
+// Whether a value is a constant of zeros, or a cast of one, as exporters write a zero point of FP8.
+static bool is_zero(const qn_graph *graph, qn_value value) {
+  qn_node node = value ? qn_value_get_node(graph, value) : QN_NONE;
+  if (node && qn_node_get_op(graph, node) == QN_OP_cast) value = qn_node_get_operand(graph, node, 0);
+  const qn_tensor *constant = value ? qn_value_get_const(graph, value) : NULL;
+  if (!constant || !constant->data) return false;
+  const uint8_t *bytes = constant->data;
+  for (uint64_t i = 0; i < constant->bytes; i++) {
+    if (bytes[i]) return false;
   }
-  im->operand_count = 2;
+  return true;
+}
+
+// FP8 and FP4 have no zero point; ONNX uses the operand to tell the type. One that is constant zero goes away, and so
+// does one of integers, to which it adds nothing.
+static void drop_zero_point(qn_onnx_importer *im) {
+  if (is_zero(im->graph, qn_onnx_get_operand(im, 2))) im->operand_count = 2;
 }
 
 static qn_dtype attr_dtype(const pb_node *node, const char *name) {
@@ -94,7 +101,7 @@ qn_status qn_onnx_special_quantize(qn_onnx_importer *im, bool *out_read) {
   qn_dtype target = qn_onnx_get_operand(im, 2) ? qn_onnx_operand_type(im, 2).dtype : output;
   if (!qn_onnx_get_operand(im, 2) && !qn_onnx_attr_int(node, "output_dtype", 0)) target = QN_U8;
   if (target == QN_ANY) target = output != QN_ANY ? output : qn_onnx_result_type(im, 0).dtype;
-  drop_dummy_zero_point(im, target);
+  drop_zero_point(im);
   qn_scheme scheme;
   *out_read = im->operand_count >= 2 && target != QN_S32 &&
               make_scheme(im, target, attr_dtype(node, "precision"), &scheme);
@@ -111,7 +118,7 @@ qn_status qn_onnx_special_dequantize(qn_onnx_importer *im, bool *out_read) {
   if (target == QN_ANY) target = qn_onnx_operand_type(im, 2).dtype;
   qn_dtype to = qn_onnx_attr_int(node, "output_dtype", 0) ? attr_dtype(node, "output_dtype")
                                                           : qn_onnx_operand_type(im, 1).dtype;
-  drop_dummy_zero_point(im, target);
+  drop_zero_point(im);
   qn_scheme scheme;
   *out_read = im->operand_count >= 2 && (to == QN_F32 || to == QN_F16 || to == QN_BF16) &&
               make_scheme(im, target, QN_ANY, &scheme);

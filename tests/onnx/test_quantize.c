@@ -29,11 +29,11 @@ typedef struct quantize_case {
 #define NO -9
 static const quantize_case cases[] = {
   { "plain u8", 10, F32, F32, 0, "", NO, NO, NO, NO, NO, "int8_static{target=u8, zero_point=none}" },
-  { "s8", 13, F32, F32, S8, "", NO, NO, NO, NO, NO, "int8_static" },
-  { "one element", 13, F32, F32, S8, "1", NO, NO, NO, NO, NO, "int8_static" },
-  { "channel", 13, F32, F32, U8, "8", 1, NO, NO, NO, NO, "int8_channel{target=u8, axis=-2}" },
-  { "default axis", 13, F32, F32, S8, "8", NO, NO, NO, NO, NO, "int8_channel{axis=-2}" },
-  { "last axis", 13, F32, F32, S8, "16", -1, NO, NO, NO, NO, "int8_channel" },
+  { "s8", 13, F32, F32, S8, "", NO, NO, NO, NO, NO, "int8_static{zero_point=none}" },
+  { "one element", 13, F32, F32, S8, "1", NO, NO, NO, NO, NO, "int8_static{zero_point=none}" },
+  { "channel", 13, F32, F32, U8, "8", 1, NO, NO, NO, NO, "int8_channel{target=u8, zero_point=none, axis=-2}" },
+  { "default axis", 13, F32, F32, S8, "8", NO, NO, NO, NO, NO, "int8_channel{zero_point=none, axis=-2}" },
+  { "last axis", 13, F32, F32, S8, "16", -1, NO, NO, NO, NO, "int8_channel{zero_point=none}" },
   { "fp8", 19, F32, F32, E4M3, "", NO, NO, NO, NO, NO, "fp8_static" },
   { "fp8 wraps", 19, F32, F32, E4M3, "", NO, NO, NO, NO, 0, "fp8_static{saturate=false}" },
   { "fp8 fnuz", 19, F32, F32, E4M3Z, "", NO, NO, NO, NO, 1, "fp8_static{target=e4m3fnuz}" },
@@ -43,8 +43,8 @@ static const quantize_case cases[] = {
   { "precision", 23, F16, F16, E4M3, "", NO, NO, NO, F32, NO, "fp8_static{scale=f16}" },
   { "output_dtype", 21, F32, F32, 0, "", NO, NO, E4M3, NO, NO, "fp8_static" },
   { "fp8 channel", 21, F32, F32, E4M3, "16", 2, NO, NO, NO, NO, "fp8_channel" },
-  { "int16", 21, F32, F32, S16, "", NO, NO, NO, NO, NO, "int16_static" },
-  { "int4 blocks", 21, F32, F32, S4, "2,8,4", 2, 4, NO, NO, NO, "int4_block{group=4}" },
+  { "int16", 21, F32, F32, S16, "", NO, NO, NO, NO, NO, "int16_static{zero_point=none}" },
+  { "int4 blocks", 21, F32, F32, S4, "2,8,4", 2, 4, NO, NO, NO, "int4_block{zero_point=none, group=4}" },
   { "fp8 blocks", 21, F32, F32, 0, "2,8,4", -1, 4, E4M3, NO, NO, "fp8_block{group=4}" },
   { "fp4 blocks", 23, F32, F32, 0, "2,8,1", -1, 16, E2M1, NO, NO, "fp4_block{group=16}" },
   { "block of one", 21, F32, F32, 0, "2,8,4", -1, 70000, E4M3, NO, NO, "extern" },
@@ -109,14 +109,15 @@ static uint32_t operands_with_zero_point(int type, uint8_t byte, const char *sch
   return count;
 }
 
-Test(onnx_quantize, dummy_zero_point_of_fp8_goes_and_others_stay) {
+Test(onnx_quantize, zero_points_of_zero_go_and_others_stay) {
   cr_expect_eq(operands_with_zero_point(E4M3, 0, "fp8_static"), 2);
   cr_expect_eq(operands_with_zero_point(E4M3, 0x38, "fp8_static{zero_point=after}"), 3);
   cr_expect_eq(operands_with_zero_point(E4M3, 0x80, "fp8_static{zero_point=after}"), 3);
-  cr_expect_eq(operands_with_zero_point(S8, 0, "int8_static"), 3);
+  cr_expect_eq(operands_with_zero_point(S8, 0, "int8_static{zero_point=none}"), 2);
+  cr_expect_eq(operands_with_zero_point(S8, 3, "int8_static"), 3);
 }
 
-Test(onnx_quantize, zero_point_behind_a_cast_stays_and_tells_the_type) {
+Test(onnx_quantize, zero_point_behind_a_cast_goes_and_tells_the_type) {
   builder b;
   builder_init(&b, 19);
   builder_input(&b, "x", F32, "2,4");
@@ -127,7 +128,7 @@ Test(onnx_quantize, zero_point_behind_a_cast_stays_and_tells_the_type) {
   builder_output(&b, "out", E4M3, "2,4");
   qn_onnx_model *model = builder_read(&b);
   qn_node node = find_op(model->graph, QN_OP_quantize);
-  cr_expect_eq(qn_node_get_operand(model->graph, node, 2), value_of(model->graph, "z"));
+  cr_expect_eq(qn_node_get_operand(model->graph, node, 2), QN_NONE);
   qn_scheme scheme = qn_node_get_scheme(model->graph, node, "scheme");
   cr_expect_eq(scheme.family, QN_SCHEME_fp8_static);
   qn_onnx_model_destroy(model);

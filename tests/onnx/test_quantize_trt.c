@@ -190,6 +190,6 @@ Test(onnx_quantize_trt, declared_types_that_casts_have_overtaken) {
   qn_onnx_model_destroy(model);
   builder_done(&b);
   build_stale(&b, false);
-  builder_refused(&b, QN_INVALID, "expected f16[2,64], found f32[2,64]", "Cast");
+  builder_refused(&b, QN_INVALID, "expected f16[2,64], found f32[2,64]", "(cast)");
   builder_done(&b);
 }
