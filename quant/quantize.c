@@ -26,10 +26,10 @@ static qn_status check_count(qn_context *context, const char *what, uint64_t exp
 }
 
 // The scheme against the tensor.
-static qn_status check_scheme(qn_context *context, const qn_quantize_args *args, qn_groups *out_groups) {
+static qn_status find_groups(qn_context *context, const qn_quantize_args *args, qn_groups *out_groups) {
   const qn_scheme *scheme = args->scheme;
-  const char *fault = qn_scheme_find_fault(scheme);
-  if (fault) return qn_fail(context, QN_INVALID, NULL, "the scheme %s", fault);
+  if (scheme->granularity == QN_PER_GROUP && scheme->group == 0)
+    return qn_fail(context, QN_INVALID, NULL, "the scheme has groups of 0 elements");
   if (!qn_groups_of(scheme, args->rank, args->dims, out_groups))
     return qn_fail(context, QN_INVALID, NULL, "the scheme's axis %d is not an axis of a tensor of rank %d",
                    scheme->granularity == QN_PER_TOKEN ? -1 : (int)scheme->axis, (int)args->rank);
@@ -85,7 +85,9 @@ qn_status qn_quantize(qn_context *context, const qn_quantize_args *args, const d
   const qn_scheme *scheme = args->scheme;
   int64_t codes[QN_RANK_MAX];
   qn_plane plane = { .args = args, .x = x, .out = *out, .columns = 1 };
-  QN_TRY(check_scheme(context, args, &plane.groups));
+  const char *fault = qn_scheme_find_fault(scheme);
+  if (fault) return qn_fail(context, QN_INVALID, NULL, "the scheme %s", fault);
+  QN_TRY(find_groups(context, args, &plane.groups));
   QN_TRY(check_scales(context, args, plane.groups.count));
   if (scheme->dynamic) QN_TRY(check_count(context, "zero points", 0, args->zero_point.count));
   QN_TRY(check_zero_points(context, args, plane.groups.count));
@@ -116,13 +118,13 @@ static double narrow(bool wide, double value) {
   return wide ? value : (double)(float)value;
 }
 
-// (code - zero_point) * scale. A stored multiplier is divided by.
+// (code - zero_point) * scale. A stored multiplier is divided by. Codes of any type will do: biases are s32.
 qn_status qn_dequantize(qn_context *context, const qn_quantize_args *args, const double *codes,
                         double *out_values) {
   const qn_scheme *scheme = args->scheme;
   qn_groups groups;
   qn_scale_buffer buffer = { .count = 0 };
-  QN_TRY(check_scheme(context, args, &groups));
+  QN_TRY(find_groups(context, args, &groups));
   if (scheme->global != QN_GLOBAL_NONE)
     return qn_fail(context, QN_UNSUPPORTED, NULL, "dequantizing under a global scale");
   buffer.count = groups.count;
