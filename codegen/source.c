@@ -46,6 +46,12 @@ static uint32_t store_lanes(const qn_kernel_spec *spec) {
   return spec->output.dynamic && lanes <= 32 ? 32 / lanes * lanes : 32;
 }
 
+// Codes that are added to a row of so many.
+static uint32_t pad_of(const qn_kernel_spec *spec, uint32_t elements) {
+  uint32_t pad = is_fused(spec) ? spec->output.pad : 0;
+  return pad > 0 ? (pad - elements % pad) % pad : 0;
+}
+
 static void write_constants(qn_buf *buf, const qn_kernel_spec *spec) {
   static const char *const CAUSAL[] = { "CAUSAL_NONE", "CAUSAL_TOP_LEFT", "CAUSAL_BOTTOM_RIGHT" };
   const double log2e = 1.4426950408889634;
@@ -90,8 +96,12 @@ static void write_constants(qn_buf *buf, const qn_kernel_spec *spec) {
   write_float(buf, "SOFTCAP_FACTOR", capped ? (float)(2 * spec->scale * log2e / spec->softcap) : 0);
   qn_buf_printf(buf, "constexpr bool ALIBI = %s;\n", spec->alibi ? "true" : "false");
   qn_buf_printf(buf, "constexpr int SINKS = %s;\n", qn_source_dtype_name(spec->sinks_dtype));
-  qn_buf_printf(buf, "constexpr int STAGED = %s;\n", qn_source_dtype_name(qn_kernel_get_staged_dtype(spec)));
   qn_buf_printf(buf, "constexpr u32 STORE_LANES = %" PRIu32 "; // see store\n", store_lanes(spec));
+  qn_buf_printf(buf, "constexpr int STAGED = %s, UNQUANTIZED = %s;\n",
+                qn_source_dtype_name(qn_kernel_get_staged_dtype(spec)),
+                qn_source_dtype_name(is_fused(spec) && spec->unquantized ? spec->out_dtype : QN_ANY));
+  qn_buf_printf(buf, "constexpr u32 PAD_OF_HEAD = %" PRIu32 ", PAD_OF_TOKEN = %" PRIu32 "; // see store\n",
+                pad_of(spec, spec->v_head_dim), pad_of(spec, spec->heads * spec->v_head_dim));
 }
 
 static void write_params(qn_buf *buf) {
@@ -174,6 +184,8 @@ static const struct {
   { "mask",            qn_text_mask,            always,          NULL },
   { "softmax",         qn_text_softmax,         always,          NULL },
   { "output",          qn_text_output,          always,          NULL },
+  { "values",          qn_text_values,          is_fused,        NULL },
+  { "divisor",         qn_text_divisor_priv,    is_fused,        NULL },
   { "codes",           qn_text_codes,           is_fused,        NULL },
   { "epilogue_float",  qn_text_epilogue_float,  takes_float,     NULL },
   { "epilogue_static", qn_text_epilogue_static, takes_static,    NULL },

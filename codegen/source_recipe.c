@@ -155,8 +155,11 @@ void qn_source_write_scheme(qn_buf *buf, const qn_kernel_spec *spec) {
   const qn_scheme *scheme = &spec->output;
   write_recipe(buf, scheme);
   qn_buf_printf(buf, "constexpr int CODES = %s, SCALE_TYPE = %s, ZERO_POINT_TYPE = %s, PRE_SCALE_TYPE = %s;\n",
-                DTYPES[scheme->target], DTYPES[scheme->scale_dtype],
-                DTYPES[scheme->zero_point_dtype != QN_ANY ? scheme->zero_point_dtype : scheme->target],
+                DTYPES[scheme->target], DTYPES[scheme->scale_dtype], DTYPES[qn_scheme_get_zero_point(scheme)],
                 DTYPES[spec->pre_scale_dtype]);
-  if (scheme->dynamic) write_groups(buf, spec);
+  if (scheme->dynamic)
+    write_groups(buf, spec);
+  else
+    qn_buf_printf(buf, "constexpr bool PER_CHANNEL = %s;\n",
+                  scheme->granularity == QN_PER_CHANNEL ? "true" : "false");
 }

@@ -4,6 +4,7 @@
 #include "codegen/spec_priv.h"
 
 #include "ir/base_priv.h"
+#include "quant/quantize_priv.h"
 
 #include <math.h>
 
@@ -11,7 +12,11 @@ static bool is_one_of(qn_dtype dtype, qn_dtype a, qn_dtype b, qn_dtype c) {
   return dtype == a || dtype == b || dtype == c;
 }
 
-static bool refuse_scheme(qn_reason *reason, qn_why why, const char *expected, const qn_scheme *scheme) {
+static bool is_fused(const qn_kernel_spec *spec) {
+  return spec->output.family != QN_SCHEME_none;
+}
+
+bool qn_refuse_scheme(qn_reason *reason, qn_why why, const char *expected, const qn_scheme *scheme) {
   char text[QN_SCHEME_TEXT_MAX];
   qn_scheme_format(scheme, text);
   return qn_refuse(reason, why, expected, "%s", text);
@@ -107,52 +112,77 @@ static bool check_mask_dtype(const qn_kernel_spec *spec, qn_reason *reason) {
                    qn_dtype_name(spec->mask_dtype), qn_dtype_name(spec->dtype));
 }
 
-static bool check_output_dynamic(const qn_kernel_spec *spec, qn_reason *reason) {
-  if (!spec->output.dynamic) return true;
-  if (spec->output.granularity == QN_PER_GROUP) return qn_supports_groups(spec, reason);
-  return refuse_scheme(reason, QN_WHY_dynamic_scale, "a scale that is known before the run", &spec->output);
-}
+// --- the output ------------------------------------------------------------------------------------------
 
-static bool check_output(const qn_kernel_spec *spec, qn_reason *reason) {
-  const qn_scheme *scheme = &spec->output;
-  if (scheme->family == QN_SCHEME_none || scheme->dynamic) return true;
-  if (scheme->family == QN_SCHEME_fp8_static && (scheme->target == QN_E4M3 || scheme->target == QN_E5M2))
-    return true;
-  return refuse_scheme(reason, QN_WHY_scheme, "none, or fp8_static to e4m3 or e5m2", scheme);
-}
-
-static bool check_output_granularity(const qn_kernel_spec *spec, qn_reason *reason) {
-  if (spec->output.granularity == QN_PER_TENSOR || spec->output.dynamic) return true;
-  return refuse_scheme(reason, QN_WHY_granularity, "one scale for the tensor", &spec->output);
-}
-
-static bool check_output_scale(const qn_kernel_spec *spec, qn_reason *reason) {
-  if (spec->output.family == QN_SCHEME_none || spec->output.dynamic) return true;
-  if (is_one_of((qn_dtype)spec->output.scale_dtype, QN_F32, QN_F16, QN_BF16)) return true;
-  return qn_refuse(reason, QN_WHY_scale_type, "a scale in f32, f16 or bf16", "%s",
-                   qn_dtype_name((qn_dtype)spec->output.scale_dtype));
+static bool check_output_words(const qn_kernel_spec *spec, qn_reason *reason) {
+  char text[QN_SCHEME_TEXT_MAX];
+  qn_scheme read;
+  qn_scheme_format(&spec->output, text);
+  if (qn_scheme_parse(text, &read) && qn_scheme_equal(&read, &spec->output)) return true;
+  return qn_refuse(reason, QN_WHY_scheme, "a scheme of words and types that are known", "%s", text);
 }
 
 static bool check_output_zero_point(const qn_kernel_spec *spec, qn_reason *reason) {
-  if (!spec->output.zero_point) return true;
-  return refuse_scheme(reason, QN_WHY_zero_point, "no zero point", &spec->output);
+  if (!spec->output.zero_point || qn_dtype_is_integer((qn_dtype)spec->output.target)) return true;
+  return qn_refuse_scheme(reason, QN_WHY_zero_point, "zero points on codes that are integers", &spec->output);
+}
+
+static bool check_output_fault(const qn_kernel_spec *spec, qn_reason *reason) {
+  const char *fault = is_fused(spec) ? qn_scheme_find_fault(&spec->output) : NULL;
+  if (fault == NULL) return true;
+  return qn_refuse(reason, QN_WHY_scheme, "a scheme that can be", "one that %s", fault);
 }
 
 static bool check_output_saturates(const qn_kernel_spec *spec, qn_reason *reason) {
-  if (spec->output.family == QN_SCHEME_none || spec->output.saturate) return true;
-  return refuse_scheme(reason, QN_WHY_not_saturating, "codes that saturate", &spec->output);
+  if (!is_fused(spec) || spec->output.saturate) return true;
+  return qn_refuse_scheme(reason, QN_WHY_not_saturating, "codes that saturate", &spec->output);
 }
 
-static bool check_output_rounding(const qn_kernel_spec *spec, qn_reason *reason) {
-  const qn_scheme *scheme = &spec->output;
-  if (scheme->family == QN_SCHEME_none) return true;
-  bool rounds_input = scheme->round_input != QN_ANY;
-  if (is_one_of((qn_dtype)scheme->compute, QN_F32, QN_F16, QN_BF16) &&
-      (!rounds_input || is_one_of((qn_dtype)scheme->round_input, QN_F32, QN_F16, QN_BF16)) &&
-      (scheme->arithmetic <= QN_MULTIPLY || scheme->dynamic))
-    return true;
-  return refuse_scheme(reason, QN_WHY_scheme, "rounding to f32, f16 or bf16 before the code", scheme);
+// Codes of 4 bits are padded in whole bytes.
+static bool check_output_pad(const qn_kernel_spec *spec, qn_reason *reason) {
+  if (!is_fused(spec) || spec->output.pad % 8 == 0) return true;
+  return qn_refuse_scheme(reason, QN_WHY_scheme, "rows padded to a multiple of 8 codes", &spec->output);
 }
+
+static bool check_pre_scale(const qn_kernel_spec *spec, qn_reason *reason) {
+  if (spec->pre_scale_dtype == QN_ANY || is_one_of(spec->pre_scale_dtype, QN_F32, QN_F16, QN_BF16)) return true;
+  return qn_refuse(reason, QN_WHY_scale_type, "pre_scale in f32, f16 or bf16", "%s",
+                   qn_dtype_name(spec->pre_scale_dtype));
+}
+
+// What stands beside a quantized output and is nothing without one.
+static bool check_unfused(const qn_kernel_spec *spec, qn_reason *reason) {
+  if (is_fused(spec) || (!spec->unquantized && !spec->scale_bound && spec->pre_scale_dtype == QN_ANY))
+    return true;
+  return qn_refuse(reason, QN_WHY_attribute,
+                   "pre_scale, scale_bound and unquantized with an output scheme only", "%s",
+                   qn_scheme_family_name(QN_SCHEME_none));
+}
+
+// The epilogues: who checks the schemes of a kind.
+static bool check_output(const qn_kernel_spec *spec, qn_reason *reason) {
+  static const struct {
+    qn_granularity granularity;
+    bool dynamic;
+    bool (*supports)(const qn_kernel_spec *spec, qn_reason *reason);
+  } EPILOGUES[] = {
+    { QN_PER_TENSOR, false, qn_supports_static },
+    { QN_PER_CHANNEL, false, qn_supports_static },
+    { QN_PER_GROUP, true, qn_supports_groups },
+  };
+  const qn_scheme *scheme = &spec->output;
+  if (!is_fused(spec)) return true;
+  for (size_t i = 0; i < QN_COUNT(EPILOGUES); i++)
+    if (EPILOGUES[i].granularity == scheme->granularity && EPILOGUES[i].dynamic == scheme->dynamic)
+      return EPILOGUES[i].supports(spec, reason);
+  if (scheme->dynamic)
+    return qn_refuse_scheme(reason, QN_WHY_dynamic_scale, "a scale that is known before the run, or of a group",
+                            scheme);
+  return qn_refuse_scheme(reason, QN_WHY_granularity, "a known scale for the tensor or for each channel",
+                          scheme);
+}
+
+// --- tiles -----------------------------------------------------------------------------------------------
 
 static bool check_f32_mode(const qn_kernel_spec *spec, qn_reason *reason) {
   if ((unsigned)spec->f32_mode <= QN_F32_TF32) return true;
@@ -179,29 +209,18 @@ static bool check_tiles(const qn_kernel_spec *spec, qn_reason *reason) {
 
 // In the order in which a person would ask; the first refusal is the answer.
 static bool (*const CHECKS[])(const qn_kernel_spec *spec, qn_reason *reason) = {
-  check_target,
-  check_dtype,
-  check_out_dtype,
-  check_head_dim,
-  check_heads,
-  check_causal,
-  check_window,
-  check_softcap,
-  check_sinks,
-  check_lengths,
-  check_varlen,
-  check_mask,
-  check_mask_dtype,
-  check_scale,
-  check_output_dynamic,
-  check_output,
-  check_output_granularity,
-  check_output_scale,
-  check_output_zero_point,
-  check_output_saturates,
-  check_output_rounding,
-  check_f32_mode,
-  check_tiles,
+  check_target,       check_dtype,
+  check_out_dtype,    check_head_dim,
+  check_heads,        check_causal,
+  check_window,       check_softcap,
+  check_sinks,        check_lengths,
+  check_varlen,       check_mask,
+  check_mask_dtype,   check_scale,
+  check_output_words, check_output_zero_point,
+  check_output_fault, check_output_saturates,
+  check_output_pad,   check_pre_scale,
+  check_unfused,      check_output,
+  check_f32_mode,     check_tiles,
 };
 
 bool qn_target_supports(const qn_kernel_spec *spec, qn_reason *out_reason) {

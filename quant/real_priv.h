@@ -37,6 +37,10 @@ static inline qn_real qn_real_add(qn_real a, qn_real b) {
 static inline qn_real qn_real_sub(qn_real a, qn_real b) {
   return a - b;
 }
+static inline qn_real qn_real_fma(qn_real a, qn_real b, qn_real c) {
+  return QN_REAL_WIDE ? (qn_real)fma((double)a, (double)b, (double)c)
+                      : (qn_real)fmaf((float)a, (float)b, (float)c);
+}
 static inline qn_real qn_real_min(qn_real a, qn_real b) {
   return (qn_real)fmin((double)a, (double)b);
 }

@@ -14,10 +14,11 @@ DEVICE float chunk_amax(const u32 (&staged)[4], const float (&values)[PIECE_ELEM
 #pragma unroll
     for (int i = 1; i < 4; i++) pair = STAGED == QN_F16 ? max_f16x2(pair, staged[i] & 0x7fff7fffu) : max_bf16x2(pair, staged[i] & 0x7fff7fffu);
     return max_f32(max_f32(number_of<STAGED>(pair & 0xffffu), number_of<STAGED>(pair >> 16)), amax);
-  }
+  } else {
 #pragma unroll
-  for (u32 i = 0; i < PIECE_ELEMENTS; i++) amax = max_f32(amax, abs_f32(values[i]));
-  return amax;
+    for (u32 i = 0; i < PIECE_ELEMENTS; i++) amax = max_f32(amax, abs_f32(values[i]));
+    return amax;
+  }
 }
 
 // The same over the lanes of a group. They are neighbours, the first of them a multiple of their number.
@@ -35,6 +36,7 @@ DEVICE float group_amax(float amax) {
 }
 
 struct epilogue {
+  chunk_values reader;
   float global, bound;
 
   DEVICE void prepare(const launch_params &params) {
@@ -42,11 +44,12 @@ struct epilogue {
     bound = SCALE_BOUND ? load_number<QN_F32>(params.scale_bound) : 0.0f;
   }
 
+  DEVICE void enter(const launch_params &params, const row_place &place, u32 chunk) { reader.enter(params, place, chunk); }
+
   DEVICE void convert(u32 (&out)[PIECE_WORDS], const u32 (&staged)[4], const launch_params &params, const row_place &place,
                       u32 chunk, bool exists) {
     float values[PIECE_ELEMENTS];
-#pragma unroll
-    for (u32 i = 0; i < PIECE_ELEMENTS; i++) values[i] = qn_recipe_prepare(&RECIPE, unpack<STAGED>(staged, i));
+    reader.read(values, staged);
     float amax = group_amax(chunk_amax(staged, values));
     if constexpr (SCALE_BOUND) amax = min_f32(amax, bound);
     float scale = qn_recipe_scale(&RECIPE, amax, global);

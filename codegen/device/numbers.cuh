@@ -17,8 +17,19 @@ template <int type> DEVICE float load_number(u64 from, u32 index = 0) {
   return number_of<type>(load_bits<type>((const u8 *)from + index * BYTES_OF<type>));
 }
 
-// Element `index` of 16 bytes.
-template <int type> DEVICE float unpack(const u32 (&bytes)[4], u32 index) {
-  if constexpr (type == QN_F32) return float_of(bytes[index]);
-  else return number_of<type>(bytes[index / 2] >> index % 2 * 16 & 0xffffu);
+// The two numbers of a word, f16 or bf16.
+template <int type> DEVICE void split_pair(float &low, float &high, u32 pair) {
+  if constexpr (type == QN_F16) {
+    f32_from_f16x2(low, high, pair);
+  } else {
+    low = float_of(pair << 16);
+    high = float_of(pair & 0xffff0000u);
+  }
+}
+template <int type> DEVICE u32 pair_from_f32(float low, float high) {
+  return type == QN_F16 ? f16x2_from_f32(low, high) : bf16x2_from_f32(low, high);
+}
+
+template <int type> DEVICE int integer_of(u32 bits) {
+  return type == QN_S8 ? (int)(bits << 24) >> 24 : (int)bits;
 }

@@ -32,6 +32,9 @@ DEVICE i64 out_offset(const launch_params &params, const row_place &place) {
   return place.batch * params.out_batch + place.head * params.out_head + place.position * params.out_position;
 }
 
+// Whether all chunks that a lane takes of one warp's rows hold the same channels (store_rows).
+constexpr bool SAME_CHANNELS = PACK == 1 && STORE_LANES % STAGED_CHUNKS == 0;
+
 // One staged chunk becomes one piece of the output. The shortest has two bytes: four codes of 4 bits.
 constexpr u32 PIECE_ELEMENTS = 16 / STAGED_BYTES;
 constexpr u32 PIECE_BYTES = PIECE_ELEMENTS * OUT_BITS / 8;

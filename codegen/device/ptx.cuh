@@ -75,6 +75,21 @@ DEVICE u32 ld_global_u32(const void *from) {
   asm volatile("ld.global.u32 %0, [%1];" : "=r"(value) : "l"(from));
   return value;
 }
+// 4, 8, 16 or 32 bytes, aligned as a whole, but 32 bytes to 16 only.
+DEVICE void ld_global(u32 (&value)[1], const void *from) { value[0] = ld_global_u32(from); }
+DEVICE void ld_global(u32 (&value)[2], const void *from) {
+  asm volatile("ld.global.v2.u32 {%0, %1}, [%2];" : "=r"(value[0]), "=r"(value[1]) : "l"(from));
+}
+DEVICE void ld_global(u32 (&value)[4], const void *from) {
+  asm volatile("ld.global.v4.u32 {%0, %1, %2, %3}, [%4];"
+               : "=r"(value[0]), "=r"(value[1]), "=r"(value[2]), "=r"(value[3]) : "l"(from));
+}
+DEVICE void ld_global(u32 (&value)[8], const void *from) {
+  asm volatile("ld.global.v4.u32 {%0, %1, %2, %3}, [%4];"
+               : "=r"(value[0]), "=r"(value[1]), "=r"(value[2]), "=r"(value[3]) : "l"(from));
+  asm volatile("ld.global.v4.u32 {%0, %1, %2, %3}, [%4 + 16];"
+               : "=r"(value[4]), "=r"(value[5]), "=r"(value[6]), "=r"(value[7]) : "l"(from));
+}
 DEVICE void st_global_u8(void *to, u32 value) { asm volatile("st.global.u8 [%0], %1;" ::"l"(to), "r"(value) : "memory"); }
 DEVICE void st_global_u16(void *to, u32 value) { asm volatile("st.global.u16 [%0], %1;" ::"l"(to), "h"((u16)value) : "memory"); }
 DEVICE void st_global_u32(void *to, u32 value) { asm volatile("st.global.u32 [%0], %1;" ::"l"(to), "r"(value) : "memory"); }
@@ -242,6 +257,10 @@ DEVICE float f32_from_f16(u32 bits) {
   float result;
   asm("cvt.f32.f16 %0, %1;" : "=f"(result) : "h"((u16)bits));
   return result;
+}
+// The two values of a word.
+DEVICE void f32_from_f16x2(float &low, float &high, u32 pair) {
+  asm("{\n  .reg .b16 l, h;\n  mov.b32 {l, h}, %2;\n  cvt.f32.f16 %0, l;\n  cvt.f32.f16 %1, h;\n}" : "=f"(low), "=f"(high) : "r"(pair));
 }
 DEVICE float f32_from_int(int value) {
   float result;

@@ -8,6 +8,7 @@ DEVICE qn_real qn_real_mul(qn_real a, qn_real b) { return mul_rn(a, b); }
 DEVICE qn_real qn_real_div(qn_real a, qn_real b) { return div_rn(a, b); }
 DEVICE qn_real qn_real_add(qn_real a, qn_real b) { return add_rn(a, b); }
 DEVICE qn_real qn_real_sub(qn_real a, qn_real b) { return sub_rn(a, b); }
+DEVICE qn_real qn_real_fma(qn_real a, qn_real b, qn_real c) { return fma_rn(a, b, c); }
 DEVICE qn_real qn_real_min(qn_real a, qn_real b) { return min_f32(a, b); }
 DEVICE qn_real qn_real_max(qn_real a, qn_real b) { return max_f32(a, b); }
 DEVICE qn_real qn_real_even(qn_real x) { return round_even(x); }

@@ -16,27 +16,61 @@ template <u32 bytes, u32 step, u32 words> DEVICE void store_words(u8 *to, const 
   }
 }
 
-// One piece of a row of the output; two codes of 4 bits share a byte, which is a row's shortest step.
-DEVICE void store_piece(u8 *to, const u32 (&piece)[PIECE_WORDS]) {
-  store_words<PIECE_BYTES, OUT_BITS < 8 ? 1 : OUT_BITS / 8>(to, piece);
+// Two codes of 4 bits share a byte, which is the shortest step.
+DEVICE void store_piece(const launch_params &params, const row_place &place, u32 chunk, const u32 (&piece)[PIECE_WORDS]) {
+  u8 *row = (u8 *)params.out + out_offset(params, place) * OUT_BITS / 8;
+  store_words<PIECE_BYTES, OUT_BITS < 8 ? 1 : OUT_BITS / 8>(row + chunk * PIECE_BYTES, piece);
+}
+
+// A staged chunk as a piece of the second output.
+DEVICE void store_unquantized(const launch_params &params, const row_place &place, u32 chunk, const u32 (&staged)[4]) {
+  constexpr u32 BYTES = BYTES_OF<UNQUANTIZED>;
+  i64 offset = place.batch * params.unquantized_batch + place.head * params.unquantized_head +
+               place.position * params.unquantized_position + chunk * PIECE_ELEMENTS;
+  u8 *to = (u8 *)params.unquantized + offset * BYTES;
+  if constexpr (BYTES == STAGED_BYTES) {
+    store_words<16, BYTES>(to, staged);
+  } else {
+    u32 words[2];
+#pragma unroll
+    for (u32 i = 0; i < 2; i++) words[i] = pair_from_f32<UNQUANTIZED>(float_of(staged[i * 2]), float_of(staged[i * 2 + 1]));
+    store_words<8, BYTES>(to, words);
+  }
+}
+
+// Codes of 0 behind the last head of a token, or behind each head where heads do not lie end to end.
+DEVICE void store_padding(const launch_params &params, const row_place &place, u32 lane, u32 lanes) {
+  bool merged = params.out_head == V_HEAD_DIM;
+  if (merged && place.head != HEADS - 1) return;
+  u32 bytes = (merged ? PAD_OF_TOKEN : PAD_OF_HEAD) * OUT_BITS / 8;
+  u8 *end = (u8 *)params.out + (out_offset(params, place) + V_HEAD_DIM) * OUT_BITS / 8;
+  for (u32 byte = lane; byte < bytes; byte += lanes) st_global_u8(end + byte, 0);
 }
 
 // Writes staged rows first .. first + count - 1, which one warp has staged; `place_of(r)` says what row r is. Rows at
 // `limit` and beyond are left out. A lane takes one chunk at a time. All lanes convert together, those without a chunk
 // one of zeros, so that an epilogue may exchange values between the lanes of a row; of 32 lanes those take part that
-// hold whole groups.
+// hold whole groups. In front of a chunk, or once for all where they hold the same channels, the epilogue is told which
+// one comes.
 template <typename place_fn>
 DEVICE void store_rows(epilogue &epilogue, const launch_params &params, u32 rows, u32 first, u32 count, u32 limit,
                        place_fn place_of) {
+  u32 lane = thread_index() % 32;
+  if constexpr (SAME_CHANNELS) epilogue.enter(params, place_of(first), lane % STAGED_CHUNKS);
 #pragma unroll 1
   for (u32 begin = 0; begin < count * STAGED_CHUNKS; begin += STORE_LANES) {
-    u32 lane = thread_index() % 32, index = begin + lane;
+    u32 index = begin + lane;
     u32 row = first + index / STAGED_CHUNKS, chunk = index % STAGED_CHUNKS;
     bool exists = row < limit && row < first + count && (STORE_LANES == 32 || lane < STORE_LANES);
     row_place place = place_of(exists ? row : first);
     u32 staged[4] = { 0, 0, 0, 0 }, piece[PIECE_WORDS];
     if (exists) ld_shared_16(staged, staged_address(rows, row, chunk));
+    if constexpr (!SAME_CHANNELS) epilogue.enter(params, place, chunk);
     epilogue.convert(piece, staged, params, place, chunk, exists);
-    if (exists) store_piece((u8 *)params.out + out_offset(params, place) * OUT_BITS / 8 + chunk * PIECE_BYTES, piece);
+    if (!exists) continue;
+    store_piece(params, place, chunk, piece);
+    if constexpr (UNQUANTIZED != QN_ANY) store_unquantized(params, place, chunk, staged);
   }
+  if constexpr (PAD_OF_TOKEN + PAD_OF_HEAD > 0)
+    for (u32 row = first; row < first + count && row < limit; row++) store_padding(params, place_of(row), lane, 32);
 }

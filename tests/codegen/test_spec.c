@@ -180,11 +180,11 @@ Test(spec_from_node, refusals) {
 Test(spec_from_node, legality_asks_for_the_scheme_to_come) {
   static const qn_target target = QN_TARGET_sm_90a;
   qn_legality legality = qn_legality_of_target(&target);
-  qn_scheme fp8 = qn_scheme_of(QN_SCHEME_fp8_static), int8 = qn_scheme_of(QN_SCHEME_int8_static);
+  qn_scheme fp8 = qn_scheme_of(QN_SCHEME_fp8_static), int16 = qn_scheme_of(QN_SCHEME_int16_static);
   qn_reason reason;
   qn_node node = read(QKV, "o: bf16[B,8,T,64] = attention(q, k, v)[causal=top_left]");
   cr_expect(legality.fuses(legality.user, graph, node, &fp8, &reason));
-  cr_expect_not(legality.fuses(legality.user, graph, node, &int8, &reason));
+  cr_expect_not(legality.fuses(legality.user, graph, node, &int16, &reason));
   cr_expect_eq(reason.why, QN_WHY_scheme);
   cr_expect_eq(qn_context_get_error(ctx)->status, QN_OK, "a refusal is not a failure of the context");
 }

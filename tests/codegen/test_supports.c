@@ -48,19 +48,44 @@ static qn_kernel_spec plain(void) {
   X(mask_type, (s.mask = QN_MASK_ADDITIVE, s.mask_dtype = QN_F16),                                             \
     "a mask in f32 or in the element type of q", "f16 with q in bf16")                                         \
   X(attribute, s.scale = INFINITY, "a scale from -1e30 to 1e30", "scale inf")                                  \
-  X(dynamic_scale, s.output = qn_scheme_of(QN_SCHEME_int8_dynamic), "a scale that is known before the run",    \
-    "int8_dynamic")                                                                                            \
-  X(scheme, s.output = qn_scheme_of(QN_SCHEME_int8_static), "none, or fp8_static to e4m3 or e5m2",             \
-    "int8_static")                                                                                             \
-  X(scheme, s.output.target = QN_E4M3FNUZ, "none, or fp8_static to e4m3 or e5m2",                              \
-    "fp8_static{target=e4m3fnuz}")                                                                             \
-  X(granularity, s.output.granularity = QN_PER_TOKEN, "one scale for the tensor",                              \
-    "fp8_static{granularity=token}")                                                                           \
-  X(scale_type, s.output.scale_dtype = QN_E8M0, "a scale in f32, f16 or bf16", "e8m0")                         \
-  X(zero_point, s.output.zero_point = QN_ZERO_POINT_AFTER, "no zero point", "fp8_static{zero_point=after}")    \
+  X(scheme, s.output.nan = 7, "a scheme of words and types that are known", "fp8_static{nan=7}")               \
+  X(scheme, s.output.target = QN_DTYPE_COUNT, "a scheme of words and types that are known",                    \
+    "fp8_static{target=23}")                                                                                   \
+  X(zero_point, s.output.zero_point = QN_ZERO_POINT_AFTER, "zero points on codes that are integers",           \
+    "fp8_static{zero_point=after}")                                                                            \
+  X(scheme, s.output.compute = QN_F64, "a scheme that can be",                                                 \
+    "one that rounds the quotient to a type other than f32, f16 and bf16")                                     \
+  X(scheme, s.output.arithmetic = QN_RANGE, "a scheme that can be",                                            \
+    "one that has arithmetic range, which needs amax, and is not dynamic")                                     \
   X(not_saturating, s.output.saturate = false, "codes that saturate", "fp8_static{saturate=false}")            \
-  X(scheme, s.output.compute = QN_F64, "rounding to f32, f16 or bf16 before the code",                         \
-    "fp8_static{compute=f64}")                                                                                 \
+  X(scheme, s.output.pad = 12, "rows padded to a multiple of 8 codes", "fp8_static{pad=12}")                   \
+  X(scale_type, s.pre_scale_dtype = QN_E4M3, "pre_scale in f32, f16 or bf16", "e4m3")                          \
+  X(attribute, (s.output = qn_scheme_of(QN_SCHEME_none), s.unquantized = true),                                \
+    "pre_scale, scale_bound and unquantized with an output scheme only", "none")                               \
+  X(attribute, (s.output = qn_scheme_of(QN_SCHEME_none), s.pre_scale_dtype = QN_F32),                          \
+    "pre_scale, scale_bound and unquantized with an output scheme only", "none")                               \
+  X(scheme, s.scale_bound = true, "a dynamic scheme under scale_bound", "fp8_static")                          \
+  X(dynamic_scale, s.output = qn_scheme_of(QN_SCHEME_int8_dynamic),                                            \
+    "a scale that is known before the run, or of a group", "int8_dynamic")                                     \
+  X(scheme, s.output = qn_scheme_of(QN_SCHEME_int16_static), "codes in e4m3, e5m2, s8 or u8", "int16_static")  \
+  X(scheme, s.output.target = QN_E4M3FNUZ, "codes in e4m3, e5m2, s8 or u8", "fp8_static{target=e4m3fnuz}")     \
+  X(granularity, s.output.granularity = QN_PER_TOKEN, "a known scale for the tensor or for each channel",      \
+    "fp8_static{granularity=token}")                                                                           \
+  X(granularity, (s.output = qn_scheme_of(QN_SCHEME_fp8_block), s.output.group = 128),                         \
+    "a known scale for the tensor or for each channel", "fp8_block{group=128}")                                \
+  X(granularity, (s.output = qn_scheme_of(QN_SCHEME_fp8_channel), s.output.axis = 1),                          \
+    "channels of the last axis", "fp8_channel{axis=1}")                                                        \
+  X(scale_type, s.output.scale_dtype = QN_E8M0, "a scale in f32, f16 or bf16, or a cast without one", "e8m0")  \
+  X(scale_type, (s.output = qn_scheme_of(QN_SCHEME_fp8_channel), s.output.scale_dtype = QN_ANY),               \
+    "a scale in f32, f16 or bf16, or a cast without one", "?")                                                 \
+  X(zero_point, (s.output = qn_scheme_of(QN_SCHEME_int8_static), s.output.zero_point_dtype = QN_S64),          \
+    "zero points in s8, u8 or s32", "s64")                                                                     \
+  X(block_axis, (s.output = qn_scheme_of(QN_SCHEME_fp8_group), s.output.axis = 1), "groups on the last axis",  \
+    "groups on axis 1")                                                                                        \
+  X(block_size, (s.output = qn_scheme_of(QN_SCHEME_fp8_group), s.v_head_dim = 192),                            \
+    "groups that divide v_head_dim", "groups of 128, v_head_dim 192")                                          \
+  X(granularity, (s.output = qn_scheme_of(QN_SCHEME_fp8_group), s.output.group = 12),                          \
+    "groups of 8, 16, .. 128", "groups of 12")                                                                 \
   X(attribute, s.f32_mode = (qn_f32_mode)2, "f32 products as tf32x3 or tf32", "mode number 2")                 \
   X(attribute, s.schedule = (qn_schedule)1, "the schedule mma", "number 1")                                    \
   X(attribute, s.tile_q = 96, "1..8 warps of 16 or 32 rows, tile_kv 16, 32, .. 128, 2..4 stages",              \
@@ -85,9 +110,13 @@ Test(supports, refusals_say_what_was_expected_and_found){
 
 Test(supports, all_that_is_promised) {
   static const qn_dtype DTYPES[] = { QN_F16, QN_BF16, QN_F32 };
-  static const char *const OUTPUTS[] = { "none", "fp8_static",
+  static const char *const OUTPUTS[] = { "none",
+                                         "fp8_static",
                                          "fp8_static{target=e5m2, scale=f16, compute=f16}",
-                                         "fp8_static{arithmetic=reciprocal, round=bf16}" };
+                                         "fp8_channel{arithmetic=reciprocal, round=bf16, nan=largest}",
+                                         "fp8_cast{target=e5m2}",
+                                         "int8_static{target=u8, scale=bf16}",
+                                         "int8_channel{zero_point=before, zero_point_type=s32, narrow=true}" };
   for (int target = 0; target < QN_TARGET_COUNT; target++)
     for (size_t type = 0; type < QN_COUNT(DTYPES); type++)
       for (uint32_t head_dim = 8; head_dim <= 256; head_dim += 8)
