@@ -1,9 +1,12 @@
 // How long a kernel takes from its spec to machine code, for every target: cold (no cache; the first call also
-// opens NVRTC) and from the cache, the opening of the compiler included, as in a fresh process.
+// opens NVRTC) and from the cache, the opening of the compiler included, as in a fresh process. Then the same,
+// cold, for every output scheme and schedule in bf16 with head_dim 128.
 //
 //   bench_compile [--repeat N]
 //
 // Exit status 77 if there is no NVRTC.
+#include "outputs.h"
+
 #include <quench/runtime.h>
 
 #include <stdio.h>
@@ -57,6 +60,14 @@ static qn_status once(qn_context *context, const qn_kernel_spec *spec, const cha
   return status;
 }
 
+// Processor time, which a busy machine changes little; a kernel compiles on one thread.
+static qn_status measure_cold(qn_context *context, const qn_kernel_spec *spec, double *out_cpu) {
+  times now;
+  QN_TRY(once(context, spec, "", &now));
+  *out_cpu = now.cpu;
+  return QN_OK;
+}
+
 static void keep_best(times *best, const times *now) {
   if (now->wall < best->wall) best->wall = now->wall;
   if (now->cpu < best->cpu) best->cpu = now->cpu;
@@ -94,6 +105,36 @@ static qn_status measure_all(qn_context *context, const char *cache_dir, int rep
   return QN_OK;
 }
 
+// One row a scheme and schedule, a column a target; "-" where there is no kernel.
+static qn_status measure_outputs(qn_context *context) {
+  static const qn_schedule schedules[] = { QN_SCHEDULE_mma, QN_SCHEDULE_split, QN_SCHEDULE_quantize };
+  static const char *const names[] = { "mma", "split", "quantize" };
+  printf("\ncold, ms of processor time\n%-26s %-8s", "output", "schedule");
+  for (int target = 0; target < QN_TARGET_COUNT; target++) printf(" %8s", qn_target_name((qn_target)target));
+  printf("\n");
+  for (int i = 0; i < BENCH_OUTPUT_COUNT; i++)
+    for (int s = 0; s < 3; s++) {
+      printf("%-26s %-8s", bench_outputs[i].name, names[s]);
+      for (int target = 0; target < QN_TARGET_COUNT; target++) {
+        qn_kernel_spec spec = spec_of((qn_target)target, QN_BF16, 128);
+        double cpu;
+        spec.schedule = schedules[s];
+        spec.pack_heads = spec.schedule == QN_SCHEDULE_split;
+        if (!qn_scheme_parse(bench_outputs[i].scheme, &spec.output)) return QN_BUG;
+        qn_status status = measure_cold(context, &spec, &cpu);
+        if (status == QN_OK)
+          printf(" %8.0f", cpu);
+        else if (status == QN_UNSUPPORTED)
+          printf(" %8s", "-");
+        else
+          return status;
+        fflush(stdout);
+      }
+      printf("\n");
+    }
+  return QN_OK;
+}
+
 int main(int argc, char **argv) {
   int repeat = 3;
   if (argc == 3 && strcmp(argv[1], "--repeat") == 0) repeat = atoi(argv[2]);
@@ -111,6 +152,7 @@ int main(int argc, char **argv) {
   if (status == QN_OK && (status = qn_compiler_get_nvrtc(compiler, &path, &major, &minor)) == QN_OK) {
     printf("NVRTC %d.%d, %s\n", major, minor, path);
     status = measure_all(context, folder, repeat);
+    if (status == QN_OK) status = measure_outputs(context);
   }
   if (status != QN_OK) printf("%s: %s\n", qn_status_name(status), qn_context_get_error(context)->message);
   qn_compiler_destroy(compiler);

@@ -9,6 +9,7 @@
 //
 // One tile of queries, two heads, head_dim 128, bf16, sm_90a. Exit status 77 if there is no NVRTC.
 #include "ir/base_priv.h"
+#include "outputs.h"
 #include "plot.h"
 
 #include <quench/runtime.h>
@@ -16,30 +17,6 @@
 #include <stdlib.h>
 
 enum { SKIP = 77, HEADS = 2, HEAD_DIM = 128, QUERIES = 128, LENGTHS = 8, FIRST_LENGTH = 128 };
-
-typedef struct output_row {
-  const char *name, *scheme;
-  double limit; // of the cost at 4096 keys
-} output_row;
-
-// clang-format off
-static const output_row outputs[] = {
-  { "fp8 cast",                  "fp8_cast",                                     1.02 },
-  { "fp8 static, divide",        "fp8_static",                                   1.02 },
-  { "fp8 static, reciprocal",    "fp8_static{arithmetic=reciprocal}",            1.02 },
-  { "fp8 channel",               "fp8_channel",                                  1.02 },
-  { "fp8 group 128",             "fp8_group",                                    1.02 },
-  { "fp8 group 64",              "fp8_group{group=64}",                          1.02 },
-  { "fp8 group 32, packed e8m0", "fp8_group{scale=e8m0, scale_layout=packed, rule=up, arithmetic=reciprocal, group=32}", 1.02 },
-  { "int8 static",               "int8_static{zero_point=none}",                 1.02 },
-  { "nvfp4",                     "nvfp4",                                        1.05 },
-  { "mxfp8",                     "mxfp8",                                        1.05 },
-  { "mxfp4",                     "mxfp4",                                        1.05 },
-  { "fp8 token",                 "fp8_token",                                    1.02 },
-  { "int8 token",                "int8_token",                                   1.02 },
-};
-// clang-format on
-enum { OUTPUT_COUNT = sizeof outputs / sizeof *outputs };
 
 typedef struct bench {
   qn_context *context;
@@ -181,7 +158,7 @@ static double traffic_of(const qn_counters *counters) {
   return (double)(counters->global_read_bytes + counters->global_written_bytes);
 }
 
-static qn_status measure_output(bench *b, const output_row *row, const qn_counters plain[LENGTHS]) {
+static qn_status measure_output(bench *b, const bench_output *row, const qn_counters plain[LENGTHS]) {
   qn_scheme scheme;
   qn_counters fused[LENGTHS], alone[LENGTHS];
   qn_reason reason;
@@ -218,7 +195,7 @@ static qn_status measure(bench *b) {
   printf("%-35s", "keys");
   for (int i = 0; i < LENGTHS; i++) printf(" %7d", FIRST_LENGTH << i);
   printf("\n");
-  for (int i = 0; i < OUTPUT_COUNT; i++) QN_TRY(measure_output(b, &outputs[i], plain));
+  for (int i = 0; i < BENCH_OUTPUT_COUNT; i++) QN_TRY(measure_output(b, &bench_outputs[i], plain));
   return QN_OK;
 }
 
