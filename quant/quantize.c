@@ -96,8 +96,8 @@ qn_status qn_quantize(qn_context *context, const qn_quantize_args *args, const d
   qn_quantized_dims(scheme, args->rank, args->dims, codes);
   if (args->rank > 0) plane.columns = (uint64_t)codes[args->rank - 1];
   clear(out->codes, (qn_dtype)scheme->target, count_elements(args->rank, codes));
+  plane.scale_dtype = args->stored_scale != QN_ANY ? args->stored_scale : (qn_dtype)scheme->scale_dtype;
   if (scheme->dynamic) {
-    plane.scale_dtype = args->stored_scale != QN_ANY ? args->stored_scale : (qn_dtype)scheme->scale_dtype;
     plane.zero_point_dtype = qn_scheme_get_zero_point_dtype(scheme);
     if (!qn_scale_buffer_of(scheme, args->rank, codes, &plane.buffer))
       return qn_fail(context, QN_INVALID, NULL,
