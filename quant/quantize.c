@@ -127,6 +127,7 @@ qn_status qn_dequantize(qn_context *context, const qn_quantize_args *args, const
   QN_TRY(find_groups(context, args, &groups));
   if (scheme->global != QN_GLOBAL_NONE)
     return qn_fail(context, QN_UNSUPPORTED, NULL, "dequantizing under a global scale");
+  if (!qn_scheme_has_scale(scheme)) return qn_fail(context, QN_INVALID, NULL, "dequantizing without a scale");
   buffer.count = groups.count;
   if (scheme->dynamic && !qn_scale_buffer_of(scheme, args->rank, args->dims, &buffer))
     return qn_fail(context, QN_INVALID, NULL,

@@ -1,6 +1,7 @@
 // Schemes as text: writing and reading are inverse, and what is no scheme is refused.
 #include <criterion/criterion.h>
 #include <quench/scheme.h>
+#include <stdio.h>
 #include <string.h>
 
 static void round_trip(qn_scheme scheme, const char *expected) {
@@ -40,8 +41,20 @@ Test(scheme, each_field_deviates) {
   // clang-format off
   static const char *const texts[] = {
     "fp8_static{target=e5m2}", "fp8_static{granularity=token}", "fp8_static{dynamic=true}", "fp8_static{scale=f16}",
-    "fp8_static{zero_point=after}", "fp8_static{arithmetic=reciprocal}", "fp8_static{arithmetic=multiply}",
-    "fp8_static{compute=f16}", "fp8_static{round=bf16}", "fp8_static{saturate=false}", "fp8_block{group=16}",
+    "fp8_token{scale_layout=column}", "fp8_token{scale_layout=tma_aligned}", "mxfp8{scale_layout=packed}", "mxfp8{scale_layout=swizzled}",
+    "nvfp4{scale_layout=row}", "fp8_token{rule=reciprocal}", "nvfp4{rule=product}", "fp8_token{rule=multiplier}", "mxfp8{rule=up}",
+    "mxfp8{rule=up_1_75}", "mxfp8{rule=even}", "mxfp8{rule=ceil}", "mxfp8{rule=divide}", "fp8_token{rule=floor}",
+    "int8_token{range=half}", "int8_token_zp{range=with_zero}", "int8_dynamic{range=full}", "fp8_token{floor=none}",
+    "fp8_token{floor=amax_1e-10}", "fp8_token{floor=amax_1e-12}", "fp8_token{floor=scale_1e-10}", "fp8_dynamic{floor=codes_512}",
+    "fp8_token{floor=eps_f32}", "nvfp4{floor=subnormal}", "nvfp4{floor=normal}", "fp8_token{zero=one}", "fp8_token{zero=eps}",
+    "fp8_token{zero=codes}", "nvfp4{zero=computed}", "fp8_token{scale_compute=bf16}", "fp8_token{scale_compute=f16}",
+    "nvfp4{global=none}", "nvfp4{global=divisor}", "fp4_block{global=multiplier}", "fp8_static{zero_point=after}",
+    "int8_static{zero_point=none}", "int8_static{zero_point=before}", "int8_token_zp{zero_point_rule=inner}",
+    "int8_token_zp{zero_point_type=s8}", "int8_token_zp{zero_point_type=?}",
+    "fp8_static{arithmetic=reciprocal}", "fp8_static{arithmetic=multiply}", "fp8_token{arithmetic=range}", "nvfp4{arithmetic=divide}",
+    "fp8_static{compute=f16}", "fp8_static{round=bf16}", "fp8_static{saturate=false}", "fp8_static{nan=largest}",
+    "nvfp4{zero_sign=exact}", "nvfp4{zero_sign=dropped}", "nvfp4{zero_sign=set}", "nvfp4{ties=towards_zero}", "int8_static{narrow=true}",
+    "fp8_block{group=16}", "nvfp4{pad=64}", "nvfp4{pad=65535}",
     "fp8_channel{axis=1}", "int8_channel{axis=-2147483648}", "fp4_block{scale=e4m3, group=65535, axis=2147483647}",
     "fp8_static{target=e5m2, arithmetic=reciprocal, compute=f16, round=f16, saturate=false, axis=1}", "none{target=u8}",
   };
@@ -53,20 +66,29 @@ Test(scheme, each_field_deviates) {
   }
 }
 
+// Every field of a family at its longest word: QN_SCHEME_TEXT_MAX holds them all, and none is cut off.
 Test(scheme, all_fields_at_once_fit) {
-  qn_scheme scheme = { .family = QN_SCHEME_int16_static,
-                       .target = QN_E4M3FNUZ,
-                       .granularity = QN_PER_CHANNEL,
-                       .dynamic = 1,
-                       .scale_dtype = QN_E4M3FNUZ,
-                       .zero_point = 0,
-                       .arithmetic = QN_RECIPROCAL,
-                       .compute = QN_E4M3FNUZ,
-                       .round_input = QN_E4M3FNUZ,
-                       .saturate = 0,
-                       .group = UINT16_MAX,
-                       .axis = INT32_MIN };
-  round_trip(scheme, NULL);
+  static const char fields[] =
+      "target=e4m3fnuz, granularity=channel, dynamic=true, scale=e4m3fnuz, scale_layout=tma_aligned, "
+      "rule=multiplier, "
+      "range=with_zero, floor=scale_1e-10, zero=computed, scale_compute=e4m3fnuz, global=multiplier, "
+      "zero_point=before, "
+      "zero_point_rule=inner, zero_point_type=e4m3fnuz, arithmetic=reciprocal, compute=e4m3fnuz, "
+      "round=e4m3fnuz, "
+      "saturate=false, nan=largest, zero_sign=dropped, ties=towards_zero, narrow=true, group=65535, pad=65535, "
+      "axis=-2147483648";
+  qn_scheme longest;
+  char text[QN_SCHEME_TEXT_MAX + 64];
+  size_t most = 0;
+  for (int family = 0; family < QN_SCHEME_FAMILY_COUNT; family++) {
+    snprintf(text, sizeof text, "%s{%s}", qn_scheme_family_name((qn_scheme_family)family), fields);
+    cr_assert(qn_scheme_parse(text, &longest), "%s", text);
+    round_trip(longest, NULL);
+    qn_scheme_format(&longest, text);
+    most = strlen(text) > most ? strlen(text) : most;
+  }
+  cr_assert(most < QN_SCHEME_TEXT_MAX - 1, "%zu", most);
+  cr_assert(most > 400, "%zu", most);
 }
 
 Test(scheme, spaces_and_order_are_free) {
