@@ -4,7 +4,7 @@
 //   reshape no-ops           identity, casts to the same type or there and back, reshape and expand to the same
 //   shape axes             softmax counts its axis from the end equal quantizes  of one value become one
 #include "ir/element_priv.h"
-#include "passes/pass_priv.h"
+#include "passes/equal_priv.h"
 #include "passes/view_priv.h"
 
 // --- layout chains -----------------------------------------------------------------------------------------
@@ -302,7 +302,7 @@ static qn_value find_pass_through(const qn_graph *graph, qn_node node) {
   }
 }
 
-// --- axes, equal quantizations -----------------------------------------------------------------------------
+// --- axes --------------------------------------------------------------------------------------------------
 
 static qn_status count_axis_from_end(qn_pipeline *pipeline, qn_node node) {
   qn_graph *graph = pipeline->graph;
@@ -311,31 +311,6 @@ static qn_status count_axis_from_end(qn_pipeline *pipeline, qn_node node) {
   if (axis < 0 || rank == QN_RANK_UNKNOWN || axis >= rank || !qn_pass_spend(pipeline)) return QN_OK;
   QN_TRY(qn_pass_log(pipeline, "axis", &node, 1, NULL, 0));
   return qn_node_set_attr(graph, node, &(qn_attr){ .name = "axis", .i = axis - rank });
-}
-
-// Whether two operands are one value or two constants of the same bytes: quantizers write a constant per use.
-static bool same_operand(const qn_graph *graph, qn_value a, qn_value b) {
-  if (a == b) return true;
-  if (!a || !b || !qn_value_get_const(graph, a) || !qn_value_get_const(graph, b)) return false;
-  return qn_node_same_attrs(graph, qn_value_get_node(graph, a), qn_value_get_node(graph, b));
-}
-
-// An earlier quantize of the same value that gives the same codes.
-static qn_node find_equal_quantize(const qn_graph *graph, qn_node node) {
-  qn_value x = qn_node_get_operand(graph, node, 0);
-  qn_use use = qn_value_get_first_use(graph, x);
-  for (int seen = 0; use && seen < USES_MAX; use = qn_use_get_next(graph, use), seen++) {
-    qn_node other = qn_use_get_user(graph, use);
-    if (other >= node || qn_node_get_op(graph, other) != QN_OP_quantize ||
-        qn_node_get_result_count(graph, other) != 1)
-      continue;
-    if (!same_operand(graph, qn_node_get_operand(graph, node, 1), qn_node_get_operand(graph, other, 1)))
-      continue;
-    if (!same_operand(graph, qn_node_get_operand(graph, node, 2), qn_node_get_operand(graph, other, 2)))
-      continue;
-    if (qn_node_same_attrs(graph, node, other)) return other;
-  }
-  return QN_NONE;
 }
 
 // --- the pass ----------------------------------------------------------------------------------------------
@@ -349,11 +324,7 @@ static qn_status canonicalize_node(qn_pipeline *pipeline, qn_node node) {
     return qn_pass_replace(pipeline, "no-op", node, same, NULL, 0);
   }
   if (op == QN_OP_softmax) return count_axis_from_end(pipeline, node);
-  if (op == QN_OP_quantize && qn_node_get_result_count(graph, node) == 1) {
-    qn_node equal = find_equal_quantize(graph, node);
-    if (equal && qn_pass_spend(pipeline))
-      return qn_pass_replace(pipeline, "equal-quantize", node, qn_node_get_result(graph, equal, 0), NULL, 0);
-  }
+  if (op == QN_OP_quantize) return qn_merge_equal_quantize(pipeline, node);
   bool done;
   return qn_view_knows(op) ? shorten_chain(pipeline, node, &done) : QN_OK;
 }

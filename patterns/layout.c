@@ -97,45 +97,13 @@ static bool merges_heads(const qn_match *match, const qn_arg *args, qn_reason *o
   return false;
 }
 
-// The target of a reshape back to a value's dims: 0 copies a dim that stands at its place, -1 is inferred.
-// False if more than one would have to be.
-static bool find_target(const qn_graph *graph, qn_value reshaped, qn_value back, int64_t out[QN_RANK_MAX],
-                        int32_t *out_rank) {
-  qn_type_info from = qn_type_get_info(graph, qn_value_get_type(graph, reshaped));
-  qn_type_info to = qn_type_get_info(graph, qn_value_get_type(graph, back));
-  int inferred = 0;
-  *out_rank = to.rank;
-  for (int32_t d = 0; d < to.rank; d++) {
-    if (qn_dim_is_const(graph, to.dims[d], &out[d]) && out[d] > 0) continue;
-    bool stays = d < from.rank && from.dims[d] == to.dims[d];
-    out[d] = stays ? 0 : -1;
-    inferred += !stays;
-  }
-  return to.rank > 0 && inferred <= 1;
-}
-
 // (attention output, reshape of it): nothing else reads the output, or a reshape can bring its dims back.
 static bool unmerges(const qn_match *match, const qn_arg *args, qn_reason *out_reason) {
   const qn_graph *graph = qn_match_get_graph(match);
-  int64_t target[QN_RANK_MAX];
-  int32_t rank;
   qn_use use = qn_value_get_first_use(graph, args[0].value);
   bool alone = !qn_value_is_output(graph, args[0].value) && qn_use_get_next(graph, use) == QN_NONE;
-  return alone || find_target(graph, args[1].value, args[0].value, target, &rank) ||
+  return alone || qn_match_reshapes(match, args, out_reason) ||
          qn_refuse(out_reason, QN_WHY_multiple_users, "one reader, or known dims", "another reader");
-}
-
-// (attention output, reshape of it)
-static qn_status dims_of(const qn_match *match, const qn_arg *args, qn_attr *out_attr) {
-  int32_t rank;
-  int64_t *target = qn_match_alloc(match, QN_RANK_MAX * sizeof *target);
-  qn_tensor *tensor = qn_match_alloc(match, sizeof *tensor);
-  if (!target || !tensor) return QN_MEMORY;
-  find_target(qn_match_get_graph(match), args[1].value, args[0].value, target, &rank);
-  *tensor =
-      (qn_tensor){ .dtype = QN_S64, .rank = 1, .dims = { rank }, .data = target, .bytes = (uint64_t)rank * 8 };
-  out_attr->tensor = tensor;
-  return QN_OK;
 }
 
 static qn_status merged_layout(const qn_match *match, const qn_arg *args, qn_attr *out_attr) {
@@ -164,7 +132,7 @@ static const qn_predicate predicates[] = {
   { "rounds_once", rounds_once },
   { 0 },
 };
-static const qn_function functions[] = { { "merged_layout", merged_layout }, { "dims_of", dims_of }, { 0 } };
+static const qn_function functions[] = { { "merged_layout", merged_layout }, { 0 } };
 
 // --- rules -----------------------------------------------------------------------------------------------
 

@@ -1,6 +1,9 @@
 // The public table of rules: their texts, and both sides as graphs whose inputs are the holes.
 #include "patterns/instance_priv.h"
 
+// A scheme has no default, so the plainest stands for one that depends on the match.
+enum { PLAIN = QN_SCHEME_fp8_static };
+
 // --- the table -------------------------------------------------------------------------------------------
 
 static const qn_rule *rule_at(uint32_t index, const qn_family **out_family) {
@@ -38,7 +41,7 @@ static qn_status add_hole(void *user, qn_graph *graph, const qn_slot *slot, qn_v
   (void)user;
   return qn_graph_add_input(graph, slot->name, 0, out_value);
 }
-// A variable stands for any value; its default is printed. A scheme has none, so the plainest stands for all.
+// A variable stands for any value; its default is printed.
 static bool get_attr(void *user, const char *variable, const qn_attr_info *attr, qn_attr *out_attr) {
   (void)variable;
   if (attr->kind != QN_ATTR_SCHEME) return false;
@@ -79,6 +82,7 @@ static const qn_literal *find_literal(const qn_program *program, uint16_t attr_s
 static qn_status add_build_node(const qn_program *program, qn_graph *graph, uint16_t index, qn_arena *arena,
                                 qn_value *slots, qn_value (*built)[QN_OP_RESULTS_MAX]) {
   const qn_build_node *node = &program->build_nodes[index];
+  const qn_scheme plain_scheme = qn_scheme_of((qn_scheme_family)PLAIN);
   qn_value operands[QN_KIDS_MAX] = { 0 };
   qn_attr attrs[QN_OP_ATTRS_MAX];
   const char *names[QN_OP_RESULTS_MAX] = { NULL };
@@ -96,6 +100,10 @@ static qn_status add_build_node(const qn_program *program, qn_graph *graph, uint
     const qn_build_attr *attr = &program->build_attrs[node->attr_first + i];
     const qn_literal *literal = &attr->literal;
     if (attr->attr_slot != QN_NO_INDEX) literal = find_literal(program, attr->attr_slot);
+    if (attr->attr->kind == QN_ATTR_SCHEME && (attr->call != QN_NO_INDEX || !literal)) {
+      attrs[attr_count++] = (qn_attr){ .name = attr->attr->name, .scheme = &plain_scheme };
+      continue;
+    }
     if (attr->call != QN_NO_INDEX || !literal) continue;
     if (!qn_literal_to_attr(attr->attr, literal, arena, &attrs[attr_count++]))
       return qn_fail_memory(arena->context);
@@ -130,7 +138,7 @@ static qn_status make_build(const qn_program *program, qn_graph *graph, qn_arena
 // --- both ------------------------------------------------------------------------------------------------
 
 static qn_status make_match(const qn_rule_set *set, uint32_t index, qn_graph *graph) {
-  qn_scheme scheme = qn_scheme_of(QN_SCHEME_fp8_static);
+  qn_scheme scheme = qn_scheme_of((qn_scheme_family)PLAIN);
   qn_instance longest = { .user = &scheme,
                           .add_hole = add_hole,
                           .get_attr = get_attr,

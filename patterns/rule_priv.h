@@ -85,6 +85,8 @@ const qn_family *qn_family_find(const char *name, size_t length);
 // The common predicates and functions (predicates.c).
 extern const qn_predicate qn_common_predicates[];
 extern const qn_function qn_common_functions[];
+// (to, from): a reshape with constant dims makes the dims of `to` of those of `from`; `dims_of` gives them.
+bool qn_match_reshapes(const qn_match *match, const qn_arg *args, qn_reason *out_reason);
 
 // --- what a match says -----------------------------------------------------------------------------------
 
