@@ -21,23 +21,38 @@ qn_dtype qn_kernel_get_staged_dtype(const qn_kernel_spec *spec) {
   return fused && spec->numerics == QN_DIRECT ? QN_F32 : spec->out_dtype;
 }
 
+// A block a tile of rows, of kv heads or of single heads, and a split of their keys; the merge has one a row of
+// the output.
+static qn_status set_grid(qn_context *context, const qn_kernel_spec *spec, const qn_attention_args *args,
+                          qn_launch *launch) {
+  uint32_t pack = qn_kernel_get_pack(spec);
+  uint64_t q_tiles = ((uint64_t)args->q_len * pack + spec->tile_q - 1) / spec->tile_q;
+  uint64_t tile_rows = (uint64_t)args->batch * (spec->heads / pack);
+  uint64_t rows = (uint64_t)args->q_len * spec->heads;
+  if (tile_rows > INT32_MAX || q_tiles * tile_rows > INT32_MAX / launch->params.splits)
+    return qn_fail(context, QN_LIMIT, PLACE,
+                   "%u batches of %u heads and %llu query tiles in %u splits are more than %d blocks",
+                   args->batch, spec->heads / pack, (unsigned long long)q_tiles, launch->params.splits,
+                   INT32_MAX);
+  launch->attention.grid = (uint32_t)(q_tiles * tile_rows) * launch->params.splits;
+  if (launch->merge.block == 0) return QN_OK;
+  if (rows > INT32_MAX / args->batch)
+    return qn_fail(context, QN_LIMIT, PLACE, "%u batches of %u positions of %u heads are more than %d blocks",
+                   args->batch, args->q_len, spec->heads, INT32_MAX);
+  launch->merge.grid = (uint32_t)rows * args->batch;
+  return QN_OK;
+}
+
 qn_status qn_launch_prepare(qn_context *context, const qn_kernel_spec *unresolved,
                             const qn_attention_args *args, qn_launch *out_launch) {
   qn_kernel_spec spec = *unresolved;
   qn_kernel_spec_resolve(&spec);
-  *out_launch =
-      (qn_launch){ .block = qn_kernel_get_threads(&spec), .shared_bytes = qn_kernel_get_shared_bytes(&spec) };
+  *out_launch = (qn_launch){ .attention = { .block = qn_kernel_get_threads(&spec),
+                                            .shared_bytes = qn_kernel_get_shared_bytes(&spec) },
+                             .merge = qn_kernel_get_merge(&spec) };
   if (args->batch == 0 || args->q_len == 0) return QN_OK;
   QN_TRY(qn_launch_check(context, &spec, args));
 
-  uint32_t pack = qn_kernel_get_pack(&spec);
-  uint64_t q_tiles = ((uint64_t)args->q_len * pack + spec.tile_q - 1) / spec.tile_q;
-  uint64_t tile_rows = (uint64_t)args->batch * (spec.heads / pack);
-  if (tile_rows > INT32_MAX || q_tiles * tile_rows > INT32_MAX)
-    return qn_fail(context, QN_LIMIT, PLACE,
-                   "%u batches of %u heads and %llu query tiles are more than %d blocks", args->batch,
-                   spec.heads / pack, (unsigned long long)q_tiles, INT32_MAX);
-  out_launch->grid = (uint32_t)(q_tiles * tile_rows);
   out_launch->params = (qn_launch_params){
     .q = args->q,
     .k = args->k,
@@ -89,9 +104,9 @@ qn_status qn_launch_prepare(qn_context *context, const qn_kernel_spec *unresolve
     .q_len = args->q_len,
     .kv_len = args->kv_len,
     .batch = args->batch,
-    .splits = args->splits,
+    .splits = qn_kernel_choose_splits(&spec, args),
     .block_scale_row = args->block_scale_row,
     .block_scale_rows = args->block_scale_rows,
   };
-  return QN_OK;
+  return set_grid(context, &spec, args, out_launch);
 }

@@ -199,6 +199,15 @@ static qn_status check_sizes(qn_context *context, const qn_kernel_spec *spec, co
   return QN_OK;
 }
 
+static qn_status check_splits(qn_context *context, const qn_kernel_spec *spec, const qn_attention_args *args) {
+  if (args->splits == 0) return QN_OK;
+  if (spec->schedule != QN_SCHEDULE_split)
+    return qn_fail(context, QN_INVALID, PLACE, "%u splits for a kernel that does not split its keys",
+                   args->splits);
+  if (args->splits <= QN_SPLITS_MAX) return QN_OK;
+  return qn_fail(context, QN_LIMIT, PLACE, "%u splits are more than %d", args->splits, QN_SPLITS_MAX);
+}
+
 qn_status qn_launch_check(qn_context *context, const qn_kernel_spec *spec, const qn_attention_args *args) {
   qn_dtype out = is_fused(spec) ? (qn_dtype)spec->output.target : spec->out_dtype;
   QN_TRY(check_inputs(context, spec, args));
@@ -210,5 +219,6 @@ qn_status qn_launch_check(qn_context *context, const qn_kernel_spec *spec, const
   QN_TRY(check_mask(context, spec, args));
   QN_TRY(check_pages(context, spec, args));
   QN_TRY(check_sizes(context, spec, args));
+  QN_TRY(check_splits(context, spec, args));
   return check_workspace(context, spec, args);
 }

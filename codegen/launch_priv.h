@@ -74,13 +74,24 @@ typedef struct qn_launch_params {
 } qn_launch_params;
 _Static_assert(sizeof(qn_launch_params) == 47 * 8 + 6 * 4, "the device's struct has no padding");
 
-// The launch of an attention kernel. The grid and the block have one dimension.
-typedef struct qn_launch {
+// The size of a launch. The grid and the block have one dimension.
+typedef struct qn_launch_step {
   uint32_t grid;         // blocks in x; 0: there is nothing to do, do not launch
   uint32_t block;        // threads in x
   uint32_t shared_bytes; // dynamic shared memory; above 48 KiB the kernel's attribute must be raised first
+} qn_launch_step;
+
+// The launch of an attention kernel, and of the merge kernel behind it, with the same parameters.
+typedef struct qn_launch {
+  qn_launch_step attention, merge;
   qn_launch_params params;
 } qn_launch;
+
+enum {
+  QN_ENTRY_NAME = 136, // bytes of an entry's name
+  QN_MERGE_WARPS = 4,  // of a block of the merge kernel: each takes a lane for a split
+  QN_SPLITS_MAX = QN_MERGE_WARPS * 32
+};
 
 // The element type in which finished rows are staged in shared memory before they are stored or quantized.
 qn_dtype qn_kernel_get_staged_dtype(const qn_kernel_spec *spec);
@@ -89,6 +100,16 @@ uint32_t qn_kernel_get_pack(const qn_kernel_spec *spec);
 // Threads of a block and bytes of its dynamic shared memory; they depend on the spec alone.
 uint32_t qn_kernel_get_threads(const qn_kernel_spec *spec);
 uint32_t qn_kernel_get_shared_bytes(const qn_kernel_spec *spec);
+
+// Warps of a block that share the keys of the same rows.
+uint32_t qn_kernel_get_kv_warps(const qn_kernel_spec *spec);
+// The block of the merge kernel, which schedule split has; the grid is the launch's. All 0: there is none. The
+// spec has no choices left.
+qn_launch_step qn_kernel_get_merge(const qn_kernel_spec *spec);
+void qn_kernel_format_merge_name(const qn_kernel_spec *spec, char out_name[QN_ENTRY_NAME]);
+// Blocks that share the keys of a row, as the arguments say or else as suits the chip; from 1 on.
+uint32_t qn_kernel_choose_splits(const qn_kernel_spec *spec, const qn_attention_args *args);
+uint64_t qn_split_get_workspace_bytes(const qn_kernel_spec *spec, const qn_attention_args *args);
 
 // What arguments must be for a spec without choices left. Errors: QN_INVALID naming the argument, QN_LIMIT for
 // sizes that the kernel's arithmetic does not hold.

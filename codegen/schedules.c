@@ -40,8 +40,29 @@ static const struct {
   { QN_SCHEDULE_mma, 4,    192, 192, false, 0,         0,      { 64,    16,     4,    2 } },
   { QN_SCHEDULE_mma, 4,    256, 256, false, 160 * KIB, 0,      { 64,    16,     4,    2 } },
   { QN_SCHEDULE_mma, 4,    256, 256, false, 0,         0,      { 32,    16,     2,    2 } },
+  // All warps share the rows, each with 16 keys of a tile. What is read from memory bounds the time: two blocks of a
+  // multiprocessor keep 32 KiB and more each on the way.
+  { QN_SCHEDULE_split, 2,  64,  64,  false, 160 * KIB, 0,      { 16,    64,     4,    4 } },
+  { QN_SCHEDULE_split, 2,  128, 128, false, 160 * KIB, 0,      { 16,    64,     4,    3 } },
+  { QN_SCHEDULE_split, 2,  256, 256, false, 160 * KIB, 0,      { 16,    64,     4,    2 } },
+  { QN_SCHEDULE_split, 2,  64,  64,  false, 0,         0,      { 16,    64,     4,    3 } },
+  { QN_SCHEDULE_split, 2,  128, 128, false, 0,         0,      { 16,    32,     2,    3 } },
+  { QN_SCHEDULE_split, 2,  256, 256, false, 0,         0,      { 16,    32,     2,    2 } },
+  { QN_SCHEDULE_split, 4,  128, 128, false, 160 * KIB, 0,      { 16,    32,     2,    3 } },
+  { QN_SCHEDULE_split, 4,  256, 256, false, 160 * KIB, 0,      { 16,    32,     2,    2 } },
+  { QN_SCHEDULE_split, 4,  64,  64,  false, 0,         0,      { 16,    32,     2,    2 } },
+  { QN_SCHEDULE_split, 4,  256, 256, false, 0,         0,      { 16,    16,     1,    2 } },
 };
 // clang-format on
+
+const char *qn_schedule_name(qn_schedule schedule) {
+  static const char *const NAMES[] = {
+#define X(name, doc) #name,
+    QN_SCHEDULE_MAP(X)
+#undef X
+  };
+  return (unsigned)schedule < QN_SCHEDULE_COUNT ? NAMES[schedule] : "?";
+}
 
 // A product takes two chunks of a row of q and k: an odd chunk has one of zeros beside it. Of v in f32, two
 // chunks of every other row are read together, in which rows whose stride is no multiple of 8 never meet where
@@ -52,12 +73,16 @@ qn_row_strides qn_schedule_get_strides(const qn_kernel_spec *spec) {
   return (qn_row_strides){ .qk = (qk + 1) / 2 * 2, .v = bytes == 4 && v % 8 != 0 ? v | 1 : v };
 }
 
-// The q tile, then `stages` pairs of a k tile and a v tile; at the end of a block its output rows instead.
+// The q tile, then `stages` pairs of a k tile and a v tile; at the end of a block its output rows instead, or
+// the parts of its warps (device/parts.cuh).
 static uint32_t shared_bytes(const qn_kernel_spec *spec, const qn_tiles *tiles) {
   qn_row_strides stride = qn_schedule_get_strides(spec);
   uint32_t q = tiles->tile_q * stride.qk, kv = tiles->tile_kv * (stride.qk + stride.v);
   uint32_t staged_bytes = qn_dtype_bits(qn_kernel_get_staged_dtype(spec)) / 8;
-  return QN_MAX((q + tiles->stages * kv) * 16, tiles->tile_q * spec->v_head_dim * staged_bytes);
+  uint32_t finished = spec->schedule == QN_SCHEDULE_split
+                          ? tiles->warps * tiles->tile_q * (spec->v_head_dim * 4 + 8)
+                          : tiles->tile_q * spec->v_head_dim * staged_bytes;
+  return QN_MAX((q + tiles->stages * kv) * 16, finished);
 }
 
 uint32_t qn_kernel_get_shared_bytes(const qn_kernel_spec *spec) {

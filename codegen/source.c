@@ -21,6 +21,10 @@ static const char CHOICES[] =
 // Lengths are below 2^29 (launch.c): no key is so far away, and sums with a position stay within 32 bits.
 enum { WINDOW_MAX = 1 << 30 };
 
+static bool is_split(const qn_kernel_spec *spec) {
+  return spec->schedule == QN_SCHEDULE_split;
+}
+
 static const char *mask_name(const qn_kernel_spec *spec) {
   if (spec->mask == QN_MASK_NONE) return "MASK_NONE";
   if (spec->mask == QN_MASK_BOOLEAN) return "MASK_BOOLEAN";
@@ -75,8 +79,9 @@ static void write_constants(qn_buf *buf, const qn_kernel_spec *spec) {
   qn_buf_printf(buf, "constexpr u32 PACK = %" PRIu32 "; // see rows\n", qn_kernel_get_pack(spec));
   qn_buf_printf(buf, "constexpr u32 TILE_Q = %" PRIu32 ", TILE_KV = %" PRIu32 ", WARPS = %" PRIu32,
                 spec->tile_q, spec->tile_kv, spec->warps);
-  qn_buf_printf(buf, ", KV_WARPS = 1, THREADS = WARPS * 32;\nconstexpr int STAGES = %" PRIu32 ";\n",
-                spec->stages);
+  qn_buf_printf(buf, ", KV_WARPS = %" PRIu32 ", THREADS = WARPS * 32;\n", qn_kernel_get_kv_warps(spec));
+  qn_buf_printf(buf, "constexpr int STAGES = %" PRIu32 ";\n", spec->stages);
+  if (is_split(spec)) qn_buf_printf(buf, "constexpr u32 MERGE_WARPS = %d;\n", QN_MERGE_WARPS);
   qn_row_strides stride = qn_schedule_get_strides(spec);
   qn_buf_printf(buf, "constexpr u32 QK_STRIDE = %" PRIu32 ", V_STRIDE = %" PRIu32 "; // see tile\n", stride.qk,
                 stride.v);
@@ -102,6 +107,16 @@ static void write_constants(qn_buf *buf, const qn_kernel_spec *spec) {
                 qn_source_dtype_name(is_fused(spec) && spec->unquantized ? spec->out_dtype : QN_ANY));
   qn_buf_printf(buf, "constexpr u32 PAD_OF_HEAD = %" PRIu32 ", PAD_OF_TOKEN = %" PRIu32 "; // see store\n",
                 pad_of(spec, spec->v_head_dim), pad_of(spec, spec->heads * spec->v_head_dim));
+}
+
+// An entry of blocks of `threads`, so many of which a multiprocessor's registers suffice for, that calls
+// `body`; the one that stores scales also clears those behind the last token.
+static void write_entry(qn_buf *buf, const char *name, const char *threads, uint32_t blocks, bool clears,
+                        const char *body) {
+  qn_buf_printf(buf,
+                "\n// ===== entry =====\nextern \"C\" __global__ void __launch_bounds__(%s, %" PRIu32
+                ")\n%s(const __grid_constant__ launch_params params) {\n%s  %s(params);\n}\n",
+                threads, blocks, name, clears ? "  clear_scales_behind(params);\n" : "", body);
 }
 
 static void write_params(qn_buf *buf) {
@@ -154,6 +169,9 @@ static bool is_dynamic(const qn_kernel_spec *spec) {
 static bool takes_static(const qn_kernel_spec *spec) {
   return is_fused(spec) && !spec->output.dynamic;
 }
+static bool takes_mma(const qn_kernel_spec *spec) {
+  return spec->schedule == QN_SCHEDULE_mma;
+}
 static bool takes_float(const qn_kernel_spec *spec) {
   return !is_fused(spec);
 }
@@ -193,7 +211,10 @@ static const struct {
   { "epilogue_group",  qn_text_epilogue_group,  is_dynamic,      NULL },
   { "store",           qn_text_store,           always,          NULL },
   { "core",            qn_text_core,            always,          NULL },
-  { "schedule_mma",    qn_text_schedule_mma,    always,          NULL },
+  { "schedule_mma",    qn_text_schedule_mma,    takes_mma,       NULL },
+  { "parts",           qn_text_parts,           is_split,        NULL },
+  { "schedule_split",  qn_text_schedule_split,  is_split,        NULL },
+  { "merge",           qn_text_merge,           is_split,        NULL },
 };
 // clang-format on
 
@@ -212,7 +233,7 @@ static uint32_t min_blocks(const qn_kernel_spec *spec) {
 qn_status qn_kernel_write_source(qn_context *context, const qn_kernel_spec *spec, const qn_writer *writer) {
   qn_kernel_spec r = *spec;
   qn_reason reason;
-  char name[128];
+  char name[128], merge_name[QN_ENTRY_NAME];
   qn_buf buf = QN_BUF(context);
 
   if (!qn_target_supports(spec, &reason))
@@ -229,11 +250,12 @@ qn_status qn_kernel_write_source(qn_context *context, const qn_kernel_spec *spec
     qn_buf_printf(&buf, "\n// ===== %s =====\n%s", PARTS[i].name, PARTS[i].text);
     if (PARTS[i].write != NULL) PARTS[i].write(&buf, &r);
   }
-  qn_buf_printf(&buf,
-                "\n// ===== entry =====\nextern \"C\" __global__ void __launch_bounds__(THREADS, %" PRIu32
-                ")\n%s(const "
-                "__grid_constant__ launch_params params) {\n%s  attention(params);\n}\n",
-                min_blocks(&r), name, is_dynamic(&r) ? "  clear_scales_behind(params);\n" : "");
+  bool merges = qn_kernel_get_merge(&r).block > 0;
+  write_entry(&buf, name, "THREADS", min_blocks(&r), is_dynamic(&r) && !merges, "attention");
+  if (merges) {
+    qn_kernel_format_merge_name(&r, merge_name);
+    write_entry(&buf, merge_name, "MERGE_WARPS * 32", 1, is_dynamic(&r), "merge");
+  }
   qn_status status =
       buf.status != QN_OK ? qn_fail_memory(context) : writer->write(writer->user, buf.text, buf.length);
   qn_buf_free(&buf);

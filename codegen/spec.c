@@ -341,7 +341,7 @@ void qn_kernel_format_name(const qn_kernel_spec *spec, char out_name[128]) {
   chosen.scale = 0;
   qn_kernel_spec_resolve(&r);
   qn_kernel_spec_resolve(&chosen);
-  append(&name, "qn_attention_mma_%s", qn_dtype_name(r.dtype));
+  append(&name, "qn_attention_%s_%s", qn_schedule_name(r.schedule), qn_dtype_name(r.dtype));
   if (r.dtype == QN_F32 && r.f32_mode == QN_F32_TF32) append(&name, "_tf32");
   append(&name, "_d%u", r.head_dim);
   if (r.v_head_dim != r.head_dim) append(&name, "_%u", r.v_head_dim);

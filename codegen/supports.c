@@ -192,14 +192,15 @@ static bool check_f32_mode(const qn_kernel_spec *spec, qn_reason *reason) {
 
 static bool check_tiles(const qn_kernel_spec *spec, qn_reason *reason) {
   qn_kernel_spec r = *spec;
-  if (r.schedule != QN_SCHEDULE_mma)
-    return qn_refuse(reason, QN_WHY_attribute, "the schedule mma", "number %d", (int)r.schedule);
+  if (r.schedule != QN_SCHEDULE_mma && r.schedule != QN_SCHEDULE_split)
+    return qn_refuse(reason, QN_WHY_attribute, "the schedule mma or split", "number %d", (int)r.schedule);
   qn_kernel_spec_resolve(&r);
-  bool rows_fit = r.warps >= 1 && r.warps <= 8 && (r.tile_q == r.warps * 16 || r.tile_q == r.warps * 32);
-  bool kv_fits = r.tile_kv >= 16 && r.tile_kv <= 128 && r.tile_kv % 16 == 0;
+  uint32_t kv_warps = qn_kernel_get_kv_warps(&r), row_warps = kv_warps > 0 ? r.warps / kv_warps : 0;
+  bool rows_fit = r.warps >= 1 && r.warps <= 8 && (r.tile_q == row_warps * 16 || r.tile_q == row_warps * 32);
+  bool kv_fits = r.tile_kv >= 16 && r.tile_kv <= 128 && kv_warps > 0 && r.tile_kv % (16 * kv_warps) == 0;
   if (!rows_fit || !kv_fits || r.stages < 2 || r.stages > 4)
     return qn_refuse(reason, QN_WHY_attribute,
-                     "1..8 warps of 16 or 32 rows, tile_kv 16, 32, .. 128, 2..4 stages",
+                     "1..8 warps of 16 or 32 rows, tile_kv 16, 32, .. 128 (split: for each warp), 2..4 stages",
                      "tile_q %u, tile_kv %u, %u warps, %u stages", r.tile_q, r.tile_kv, r.warps, r.stages);
   uint32_t shared = qn_kernel_get_shared_bytes(&r), limit = qn_target_get_info(r.target)->shared_block;
   if (shared <= limit) return true;

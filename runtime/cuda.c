@@ -187,12 +187,13 @@ static qn_status load_code(cuda_device *device, const qn_kernel_info *kernel, vo
   return status;
 }
 
-static qn_status take_entry(cuda_device *device, const qn_kernel_info *kernel, qn_loaded_kernel *loaded) {
+static qn_status take_entry(cuda_device *device, void *library, const char *name, uint32_t shared_bytes,
+                            void **out_entry) {
   qn_context *context = device->base.context;
   const driver *cuda = &device->driver;
-  CUDA_TRY(context, cuda, LibraryGetKernel, &loaded->entry, loaded->library, kernel->name);
-  CUDA_TRY(context, cuda, KernelSetAttribute, KERNEL_DYNAMIC_SHARED, (int)kernel->dynamic_shared_bytes,
-           loaded->entry, device->device);
+  CUDA_TRY(context, cuda, LibraryGetKernel, out_entry, library, name);
+  CUDA_TRY(context, cuda, KernelSetAttribute, KERNEL_DYNAMIC_SHARED, (int)shared_bytes, *out_entry,
+           device->device);
   return QN_OK;
 }
 
@@ -203,7 +204,11 @@ static qn_status cuda_load(qn_device *base, const qn_kernel_info *kernel, qn_loa
                    "the kernel %s needs %u bytes of shared memory in a block, the device has %d", kernel->name,
                    kernel->dynamic_shared_bytes, device->shared_per_block);
   QN_TRY(load_code(device, kernel, &loaded->library));
-  qn_status status = take_entry(device, kernel, loaded);
+  qn_status status =
+      take_entry(device, loaded->library, kernel->name, kernel->dynamic_shared_bytes, &loaded->entry);
+  if (status == QN_OK && kernel->merge.name)
+    status = take_entry(device, loaded->library, kernel->merge.name, kernel->merge.dynamic_shared_bytes,
+                        &loaded->merge);
   if (status != QN_OK) cuda_unload(loaded);
   return status;
 }
@@ -218,8 +223,9 @@ static qn_status cuda_launch(const qn_loaded_kernel *loaded, const qn_grid *grid
   QN_TRY(enter(device));
   // A CUkernel is accepted where a CUfunction is: the driver finds the function for the current context.
   return leave(device, "cuLaunchKernel",
-               device->driver.LaunchKernel(loaded->entry, blocks[0], blocks[1], blocks[2], threads[0],
-                                           threads[1], threads[2], grid->shared_bytes, stream, NULL, extra));
+               device->driver.LaunchKernel(grid->merge ? loaded->merge : loaded->entry, blocks[0], blocks[1],
+                                           blocks[2], threads[0], threads[1], threads[2], grid->shared_bytes,
+                                           stream, NULL, extra));
 }
 
 // --- the device --------------------------------------------------------------------------------------------

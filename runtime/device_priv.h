@@ -9,6 +9,7 @@
 
 // A launch of any kernel. Blocks of a cluster, where there are clusters, are the kernel's own directive.
 typedef struct qn_grid {
+  bool merge; // of the second entry
   uint32_t blocks[3], threads[3];
   uint32_t shared_bytes; // dynamic shared memory of a block, at most what the kernel was loaded with
   const void *params; // the kernel's whole parameter space, `params_bytes` long; read before the call returns
@@ -44,8 +45,8 @@ struct qn_device {
 struct qn_loaded_kernel {
   qn_device *device;
   qn_kernel_spec spec;
-  void *library; // of the device
-  void *entry;
+  void *library;       // of the device
+  void *entry, *merge; // NULL: there is no second one
 };
 
 #endif

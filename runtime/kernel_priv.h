@@ -2,6 +2,7 @@
 #ifndef QUENCH_RUNTIME_KERNEL_PRIV_H
 #define QUENCH_RUNTIME_KERNEL_PRIV_H
 
+#include "codegen/launch_priv.h"
 #include "ir/base_priv.h"
 #include <quench/runtime.h>
 
@@ -9,7 +10,7 @@ struct qn_kernel {
   qn_context *context;
   qn_kernel_spec spec; // resolved
   qn_kernel_info info; // points into the rest
-  char name[128];
+  char name[128], merge_name[QN_ENTRY_NAME];
   qn_buf binary;
   qn_buf log;
 };

@@ -1,6 +1,6 @@
 // What a block computes, in whatever schedule: TILE_Q rows (rows.cuh) of one kv head against a range of kv tiles, which
 // the block copies ahead of use into a ring of STAGES buffers. A warp owns ROW_BLOCKS blocks of 16 rows; where KV_WARPS
-// is more than 1, so many warps own the same rows, each with its share of the keys of every tile.
+// is more than 1, so many warps own the same rows, each with its share of the keys of every tile (parts.cuh).
 //
 //   shared memory:  [ q tile ][ k 0 ][ v 0 ][ k 1 ][ v 1 ] ...      at the end the output, from the start
 //   ring:           wait for tile i, barrier, start copy of tile i + STAGES - 1, compute on tile i

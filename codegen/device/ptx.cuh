@@ -57,8 +57,16 @@ DEVICE void ld_shared_16(u32 (&value)[4], u32 from) {
   asm volatile("ld.shared.v4.u32 {%0, %1, %2, %3}, [%4];"
                : "=r"(value[0]), "=r"(value[1]), "=r"(value[2]), "=r"(value[3]) : "r"(from) : "memory");
 }
+DEVICE void ld_shared_8(u32 (&value)[2], u32 from) {
+  asm volatile("ld.shared.v2.u32 {%0, %1}, [%2];" : "=r"(value[0]), "=r"(value[1]) : "r"(from) : "memory");
+}
 DEVICE void st_shared_u32(u32 to, u32 value) { asm volatile("st.shared.u32 [%0], %1;" ::"r"(to), "r"(value) : "memory"); }
 DEVICE void st_shared_u64(u32 to, u64 value) { asm volatile("st.shared.u64 [%0], %1;" ::"r"(to), "l"(value) : "memory"); }
+
+DEVICE void st_shared_16(u32 to, const u32 (&value)[4]) {
+  asm volatile("st.shared.v4.u32 [%0], {%1, %2, %3, %4};"
+               ::"r"(to), "r"(value[0]), "r"(value[1]), "r"(value[2]), "r"(value[3]) : "memory");
+}
 
 DEVICE u32 ld_global_u8(const void *from) {
   u32 value;
@@ -150,6 +158,10 @@ DEVICE float shuffle_from(float value, u32 lane) {
   return result;
 }
 
+// Warp: a bit for each lane in which `value` holds.
+DEVICE u32 warp_ballot(bool value) { return __ballot_sync(0xffffffff, value); }
+// The number of the lowest bit of a word that is not 0.
+DEVICE u32 first_bit(u32 word) { return (u32)__ffs((int)word) - 1; }
 // Warp: whether `value` holds in all lanes.
 DEVICE bool warp_all(bool value) { return __all_sync(0xffffffff, value); }
 

@@ -12,16 +12,29 @@ struct row_state {
   float sum;  // of the weights so far, of this lane's columns
 };
 
-// Before the first tile: nothing, or a sink, a score whose weight of 1 counts in the sum alone.
+// A sink, a score whose weight counts in the sum alone, in the units of `base`; -inf: there is none.
+DEVICE float read_sink(u64 sinks, u32 head) {
+  if constexpr (SINKS == QN_ANY) return minus_infinity();
+  float sink = load_number<SINKS>(sinks, head);
+  return SCORES_RAW ? mul_rn(sink, LOG2_E) : sink;
+}
+
+// Before the first tile.
 DEVICE row_state first_row_state(u64 sinks, u32 head) {
   if constexpr (SINKS == QN_ANY) return { minus_infinity(), 0.0f };
-  float sink = load_number<SINKS>(sinks, head);
-  return { SCORES_RAW ? mul_rn(sink, LOG2_E) : sink, thread_index() % 4 == 0 ? 1.0f : 0.0f };
+  return { read_sink(sinks, head), thread_index() % 4 == 0 ? 1.0f : 0.0f };
 }
 
 DEVICE float weight(float score, float base) {
   if constexpr (SCORES_RAW) return exp2_fast(fma_rn(score, SCORE_FACTOR, -base));
   else return exp2_fast(mul_rn(sub_rn(score, base), SCORE_FACTOR));
+}
+
+// What sums over weights count that were made with `base`, once the base is `largest`, the larger one.
+DEVICE float rebase(float base, float largest) {
+  if (base == minus_infinity()) return 0.0f; // there are no weights, or all are 0
+  float distance = sub_rn(base, largest);
+  return exp2_fast(SCORES_RAW ? distance : mul_rn(distance, SCORE_FACTOR));
 }
 
 // Turns row `half` (0: g, 1: g + 8) of the scores into weights and returns the factor by which what was summed

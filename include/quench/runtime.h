@@ -39,17 +39,25 @@ typedef enum qn_binary { QN_CUBIN, QN_PTX } qn_binary;
 // A compiled kernel. Immutable. Thread-safety: safe.
 typedef struct qn_kernel qn_kernel;
 
+// The second kernel of a launch.
+typedef struct qn_kernel_entry {
+  const char *name; // NULL: there is none
+  uint32_t dynamic_shared_bytes;
+  uint32_t threads; // per block
+} qn_kernel_entry;
+
 typedef struct qn_kernel_info {
   const char *name; // entry
   qn_binary binary;
   const void *data;
   size_t length;
-  uint32_t registers;   // per thread; cubin only, like the next three
+  uint32_t registers;   // per thread; cubin only, like the next three; the larger number where there is a merge
   uint32_t spill_bytes; // stores + loads
   uint32_t local_bytes; // local memory per thread
   uint32_t static_shared_bytes;
   uint32_t dynamic_shared_bytes;
-  uint32_t threads; // per block
+  uint32_t threads;      // per block
+  qn_kernel_entry merge; // of the schedule split
   bool from_cache;
   double compile_ms; // of this call
   const char *log;   // the compiler's own words

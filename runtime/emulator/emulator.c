@@ -93,6 +93,13 @@ static qn_status check_target(emulator *e, const qn_kernel_info *kernel, const q
                  kernel->name, sm, own);
 }
 
+static qn_status find_entry(emulator *e, const qn_emu_module *module, const char *name, void **out_entry) {
+  const qn_ptx_function *entry = qn_ptx_find_entry(module->program, name);
+  if (!entry) return qn_fail(e->base.context, QN_INVALID, e->base.name, "the PTX has no entry %s", name);
+  *out_entry = (void *)(uintptr_t)entry; // not written through
+  return QN_OK;
+}
+
 static qn_status load(emulator *e, const qn_kernel_info *kernel, qn_loaded_kernel *loaded) {
   qn_context *context = e->base.context;
   if (kernel->binary != QN_PTX)
@@ -100,16 +107,14 @@ static qn_status load(emulator *e, const qn_kernel_info *kernel, qn_loaded_kerne
                    "the kernel %s is machine code; the emulator runs PTX: compile to PTX", kernel->name);
   qn_emu_module *module;
   QN_TRY(qn_emu_module_create(context, &e->heap, kernel, &module));
-  const qn_ptx_function *entry = qn_ptx_find_entry(module->program, kernel->name);
   qn_status status = check_target(e, kernel, module->program);
-  if (status == QN_OK && !entry)
-    status = qn_fail(context, QN_INVALID, e->base.name, "the PTX has no entry %s", kernel->name);
+  if (status == QN_OK) status = find_entry(e, module, kernel->name, &loaded->entry);
+  if (status == QN_OK && kernel->merge.name) status = find_entry(e, module, kernel->merge.name, &loaded->merge);
   if (status != QN_OK) {
     qn_emu_module_destroy(module, &e->heap);
     return status;
   }
   loaded->library = module;
-  loaded->entry = (void *)(uintptr_t)entry; // not written through
   return QN_OK;
 }
 
@@ -132,7 +137,7 @@ static qn_status emulator_launch(const qn_loaded_kernel *loaded, const qn_grid *
   (void)stream;
   emulator *e = emulator_of(loaded->device);
   qn_emu_launch launch = { .module = loaded->library,
-                           .entry = loaded->entry,
+                           .entry = grid->merge ? loaded->merge : loaded->entry,
                            .heap = &e->heap,
                            .lock = &e->atomics,
                            .instruction_limit = e->params.instruction_limit,

@@ -45,14 +45,14 @@ Test(launch, grid_block_and_parameters) {
   qn_attention_args args = arguments();
   qn_launch launch;
   cr_assert_eq(qn_launch_prepare(ctx, &spec, &args, &launch), QN_OK);
-  cr_expect_eq(launch.grid, 2 * 8 * 3);
-  cr_expect_eq(launch.block, 128);
-  cr_expect_eq(launch.shared_bytes, 128 * 64 * 2 + 2 * 2 * 64 * 64 * 2);
+  cr_expect_eq(launch.attention.grid, 2 * 8 * 3);
+  cr_expect_eq(launch.attention.block, 128);
+  cr_expect_eq(launch.attention.shared_bytes, 128 * 64 * 2 + 2 * 2 * 64 * 64 * 2);
   cr_expect_eq(launch.params.q_len, 130);
   cr_expect_eq(launch.params.out_position, 8 * 64);
   args.q_len = 0;
   cr_assert_eq(qn_launch_prepare(ctx, &spec, &args, &launch), QN_OK);
-  cr_expect_eq(launch.grid, 0);
+  cr_expect_eq(launch.attention.grid, 0);
 }
 
 // A batch stride says nothing where sequences lie end to end.
@@ -67,7 +67,7 @@ Test(launch, numbers_a_head_and_a_sequence) {
   qn_attention_args_set_dense(&spec, QN_LAYOUT_THD, QN_LAYOUT_THD, QN_LAYOUT_TM, QN_LAYOUT_THD, &args);
   args.q_stride.batch = 1;
   cr_assert_eq(qn_launch_prepare(ctx, &spec, &args, &launch), QN_OK, "%s", qn_context_get_error(ctx)->message);
-  cr_expect_eq(launch.grid, 2 * 8 * 3);
+  cr_expect_eq(launch.attention.grid, 2 * 8 * 3);
   cr_expect_eq(launch.params.sinks, 128);
   cr_expect_eq(launch.params.alibi_slopes, 256);
   cr_expect_eq(launch.params.cu_seqlens_q, 512);
@@ -83,7 +83,7 @@ Test(launch, packed_heads_share_tiles) {
   qn_launch launch;
   spec.pack_heads = true;
   cr_assert_eq(qn_launch_prepare(ctx, &spec, &args, &launch), QN_OK);
-  cr_expect_eq(launch.grid, (130 * 4 + 127) / 128 * 2 * 3);
+  cr_expect_eq(launch.attention.grid, (130 * 4 + 127) / 128 * 2 * 3);
 }
 
 Test(launch, shared_memory_holds_padded_rows) {
@@ -135,7 +135,7 @@ Test(launch, refusals) {
   REFUSED((spec.pack_heads = true, args.q_len = 300000000), QN_LIMIT,
           "q_len 300000000 of 4 heads each must not exceed 1073741823 rows");
   REFUSED(args.batch = 4000000000, QN_LIMIT,
-          "4000000000 batches of 8 heads and 2 query tiles are more than 2147483647 blocks");
+          "4000000000 batches of 8 heads and 2 query tiles in 1 splits are more than 2147483647 blocks");
 }
 
 // A spec of a scheme, and arguments that it takes.

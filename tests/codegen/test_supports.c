@@ -87,8 +87,9 @@ static qn_kernel_spec plain(void) {
   X(granularity, (s.output = qn_scheme_of(QN_SCHEME_fp8_group), s.output.group = 12),                          \
     "groups of 8, 16, .. 128", "groups of 12")                                                                 \
   X(attribute, s.f32_mode = (qn_f32_mode)2, "f32 products as tf32x3 or tf32", "mode number 2")                 \
-  X(attribute, s.schedule = (qn_schedule)1, "the schedule mma", "number 1")                                    \
-  X(attribute, s.tile_q = 96, "1..8 warps of 16 or 32 rows, tile_kv 16, 32, .. 128, 2..4 stages",              \
+  X(attribute, s.schedule = (qn_schedule)2, "the schedule mma or split", "number 2")                           \
+  X(attribute, s.tile_q = 96,                                                                                  \
+    "1..8 warps of 16 or 32 rows, tile_kv 16, 32, .. 128 (split: for each warp), 2..4 stages",                 \
     "tile_q 96, tile_kv 32, 4 warps, 2 stages")                                                                \
   X(attribute, (s.tile_kv = 128, s.stages = 4), "tiles that fit the shared memory of a block",                 \
     "294912 bytes of 232448 on sm_90a")
