@@ -150,6 +150,25 @@ QN_CODEC_FN unsigned qn_codec_to_f32(unsigned code, int sign_bit, int mantissa, 
 QN_CODEC_MAP(X)
 #undef X
 
+// The last three bits of what becomes the magnitude code of e2m1: two less than the code. As
+// qn_codec_round_f32, without the terms that are multiples of 8.
+QN_CODEC_FN unsigned qn_codec_e2m1_bits(unsigned bits) {
+  unsigned magnitude = bits & 0x7FFFFFFFu, binade;
+  if (magnitude > 0x40C00000u) magnitude = 0x40C00000u; // 6
+  binade = magnitude & 0x7F800000u;
+  if (binade < 0x3F800000u) binade = 0x3F800000u;
+  return (qn_codec_add(magnitude, binade + (22u << 23)) + (binade >> 22)) & 7u;
+}
+
+// Four codes of qn_e2m1_from_f32 at once, the first in the lowest bits, for the half of the work. NaN must be
+// positive, which what a device computes is.
+QN_CODEC_FN unsigned qn_e2m1x4_from_f32(unsigned a, unsigned b, unsigned c, unsigned d) {
+  unsigned codes = qn_codec_e2m1_bits(a) | qn_codec_e2m1_bits(b) << 4 | qn_codec_e2m1_bits(c) << 8 |
+                   qn_codec_e2m1_bits(d) << 12;
+  unsigned signs = (a >> 28 & 8u) | (b >> 24 & 0x80u) | (c >> 20 & 0x800u) | (d >> 16 & 0x8000u);
+  return ((codes + 0x2222u) & 0x7777u) | signs;
+}
+
 // The power of two at or above |x| (`up`), or at or below it. As in CUDA: the sign is dropped, what is at or
 // below 2^-127, zero included, gives code 0; NaN, and what is too large unless `saturate`, gives 255.
 QN_CODEC_FN unsigned qn_codec_exponent(int exponent, unsigned inexact, int saturate, int up) {

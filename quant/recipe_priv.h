@@ -65,11 +65,12 @@ QN_CODEC_FN qn_real qn_recipe_power(const qn_recipe *r, qn_real amax) {
   return qn_real_of(qn_e8m0_to_f32((unsigned)code));
 }
 
-// The last steps of a scale: rules for zero, floor, the type. `empty`: the group has nothing but zeros.
+// The last steps of a scale: rules for zero, floor, the type, of which a power of two is a value. `empty`: the group
+// has nothing but zeros.
 QN_CODEC_FN qn_real qn_recipe_store_scale(const qn_recipe *r, qn_real s, int empty) {
   if (r->zero == QN_ZERO_ONE && (empty || s == 0)) s = 1;
   if (r->scale_floor > 0) s = qn_real_max(s, r->scale_floor);
-  s = qn_real_round(r->scale_dtype, s);
+  if (r->scale_dtype != QN_E8M0 || !qn_recipe_makes_power(r)) s = qn_real_round(r->scale_dtype, s);
   return r->zero == QN_ZERO_EPS && s == 0 ? r->scale_of_zero : s;
 }
 

@@ -168,6 +168,22 @@ Test(codec, ends_of_f64) {
     }
 }
 
+// In each of the four places all signs, exponents and 11 bits of the significand, with others below them.
+Test(codec, four_e2m1) {
+  for (unsigned i = 0; i < 0x100000u; i++) {
+    unsigned x[4], wanted = 0;
+    for (unsigned k = 0; k < 4; k++) {
+      x[k] = (i << 12 | (i * 2654435761u >> (20 + k) & 0xfff)) ^ k << 30;
+      if (isnan(f64_of(x[k]))) x[k] &= 0x7fffffffu;
+      wanted |= qn_e2m1_from_f32(x[k], 1) << 4 * k;
+    }
+    unsigned found = qn_e2m1x4_from_f32(x[0], x[1], x[2], x[3]);
+    if (found != wanted)
+      cr_assert_fail("%a %a %a %a: 0x%x, not 0x%x", f64_of(x[0]), f64_of(x[1]), f64_of(x[2]), f64_of(x[3]),
+                     found, wanted);
+  }
+}
+
 // e8m0: the power of two next to |x| in the asked direction, by search.
 static unsigned slow_exponent(double value, int saturate, int up) {
   double magnitude = fabs(value);
