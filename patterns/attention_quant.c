@@ -261,7 +261,8 @@ static const qn_rule rules[] = {
     .match = MATCH("y", "sc", "y"),
     .where = { GUARDS, { "computes", "sc", "0" }, { "target_fuses", "o", "sc" } },
     .build = BUILD("y"),
-    .sample = HEADS "s: f32[] = 0.0002; zero: s16[] = 3; sc = int16_static" },
+    .sample = HEADS "s: f32[] = 0.0002; zero: s16[] = 3; sc = int16_static",
+    .gain = 15 },
 };
 // clang-format on
 

@@ -70,7 +70,8 @@ static void find_needs(const qn_rule_reader *reader, qn_program *program) {
   }
 }
 
-// Operations that a match binds at least, and the longest way down. Terms refer only to earlier ones.
+// Operations that a match binds at least, and the longest way down; the predicate of a hole reads the operation
+// that defines its value. Terms refer only to earlier ones.
 static void weigh(const qn_rule_reader *reader, qn_program *program) {
   uint16_t weight[QN_TERMS_MAX], height[QN_TERMS_MAX];
   for (uint16_t t = 0; t < program->term_count; t++) {
@@ -85,6 +86,8 @@ static void weigh(const qn_rule_reader *reader, qn_program *program) {
     }
     if (term->kind == QN_TERM_SLOT && reader->slots[term->slot].stmt != QN_NO_INDEX)
       highest = height[reader->stmts[reader->slots[term->slot].stmt].term];
+    else if (term->kind == QN_TERM_SLOT && reader->slots[term->slot].kind == QN_HOLE_PREDICATE)
+      highest = 1;
     weight[t] = alt ? least : (uint16_t)QN_MIN(sum + op, UINT16_MAX);
     height[t] = (uint16_t)(highest + op);
   }

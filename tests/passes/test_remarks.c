@@ -135,11 +135,11 @@ Test(remarks, per_channel_scale_of_the_wrong_length) {
          BOTH("scale_length", "s"));
 }
 
-Test(remarks, int8_is_named) {
+Test(remarks, a_scheme_without_a_kernel_is_named) {
   const qn_target target = QN_TARGET_sm_90a;
   const expectation expected[] = { BOTH("scheme", NULL) };
-  expect_remarks(INPUTS ATTENTION MERGE "  zp: s8[] = const[value={3}]\n  y: s8[1,9,512] = quantize(r, s, "
-                                        "zp)[scheme=int8_static]\n  return y\n}\n",
+  expect_remarks(INPUTS ATTENTION MERGE "  zp: s16[] = const[value={3}]\n  y: s16[1,9,512] = quantize(r, s, "
+                                        "zp)[scheme=int16_static]\n  return y\n}\n",
                  qn_legality_of_target(&target), expected, 2);
 }
 
