@@ -7,6 +7,7 @@
 #include "patterns/consumers_priv.h"
 #include "patterns/rule_priv.h"
 
+#include <quench/kernel.h>
 #include <stdio.h>
 
 static qn_type_info type_of(const qn_match *match, qn_value value) {
@@ -157,13 +158,20 @@ static bool zero_point_fits(const qn_match *match, const qn_arg *args, qn_reason
                    qn_dtype_name(dtype));
 }
 
-// (pre_scale, scale_bound, what is quantized)
+// (pre_scale, scale_bound, what is quantized): a factor for each channel of a head, or for each of all heads
+// where positions lie in front of them.
 static bool factors_fit(const qn_match *match, const qn_arg *args, qn_reason *out_reason) {
-  int64_t row;
+  const qn_graph *graph = qn_match_get_graph(match);
+  qn_type_info x = type_of(match, args[2].value);
+  int64_t row, heads, count;
   if (args[1].value != QN_NONE && !has_length(match, &args[1], 1, false, out_reason)) return false;
   if (args[0].value == QN_NONE) return true;
   if (!row_length(match, args[2].value, &row))
     return qn_refuse(out_reason, QN_WHY_granularity, "channels of known length", "pre_scale");
+  int64_t layout = qn_node_get_int(graph, qn_match_get_node(match, "o"), "out_layout");
+  bool apart = (layout == QN_LAYOUT_BSHD || layout == QN_LAYOUT_THD) && x.rank >= 3 &&
+               qn_dim_is_const(graph, x.dims[x.rank - 2], &heads);
+  if (apart && count_elements(match, args[0].value, &count) && count == heads * row) return true;
   return has_length(match, &args[0], row, false, out_reason);
 }
 
@@ -235,7 +243,8 @@ static const qn_rule rules[] = {
   FUSE("fp8_static", "FP8 with one static scale", "y",
        "s: f32[] = 0.37; pre: bf16[64]; mask: bf16[5,5] |" HEADS
        "s: f32[] = 2.7; sc = fp8_static{target=e5m2, arithmetic=multiply}"),
-  FUSE("fp8_channel", "FP8 with one static scale for each channel", "y", "s: f32[64]; pre: bf16[64]"),
+  FUSE("fp8_channel", "FP8 with one static scale for each channel", "y", "s: f32[64]; pre: bf16[64] |"
+       "q: bf16[1,4,5,16]; k, v: bf16[1,2,5,16]; to = f32; o[out_layout=bshd]; s: f32[16]; pre: bf16[4,16]"),
   FUSE("fp8_group", "FP8 with a scale for each group of channels", "y, bs",
        "pre: bf16[64]; sc = fp8_group{group=32} |" HEADS
        "sc = fp8_group{group=64, scale_dtype=e8m0, scale_layout=packed, rule=up}"),
