@@ -209,6 +209,7 @@ def two_level_nvfp4() -> onnx.ModelProto:
 
 E4M3, E5M2, S8, U8 = (TensorProto.FLOAT8E4M3FN, TensorProto.FLOAT8E5M2, TensorProto.INT8, TensorProto.UINT8)
 GROUPS = np.linspace(0.01, 0.03, BATCH * LENGTH * WIDTH // 32, dtype=np.float32).reshape(BATCH, LENGTH, WIDTH // 32)
+ALONG_SEQUENCE = np.linspace(0.01, 0.03, BATCH * LENGTH // 11 * WIDTH, dtype=np.float32).reshape(BATCH, LENGTH // 11, WIDTH)
 
 SPELLINGS: dict[str, Callable[[], onnx.ModelProto]] = {
     "modelopt-fp8": lambda: by_modelopt("FP8_DEFAULT_CFG", torch.float16),
@@ -234,6 +235,7 @@ SPELLINGS: dict[str, Callable[[], onnx.ModelProto]] = {
     "onnx-fp8-sequence": lambda: quantize(
         23, np.linspace(0.01, 0.03, LENGTH, dtype=np.float32), E4M3, zeros(E4M3, LENGTH), axis=1),
     "onnx-fp8-block": lambda: quantize(23, GROUPS, E4M3, output_dtype=E4M3, axis=-1, block_size=32),
+    "onnx-fp8-block-sequence": lambda: quantize(23, ALONG_SEQUENCE, E4M3, output_dtype=E4M3, block_size=11),
     "onnx-int8": lambda: quantize(23, SCALE, S8, zeros(S8)),
     "onnx-int8-zero-point": lambda: quantize(23, SCALE, U8, helper.make_tensor("zero", U8, [], bytes([131]), raw=True)),
     "onnx-int8-channel": lambda: quantize(23, CHANNELS, S8, zeros(S8, WIDTH), axis=-1),

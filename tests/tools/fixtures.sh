@@ -1,6 +1,5 @@
 #!/bin/sh
-# Every model of tests/models through the program: an FP8 one fuses every attention, an INT8 one says precisely why it
-# does not; one remark an attention and a quantize; the rewrite verified, its kernels on a device, the outputs those of onnxruntime.
+# Every model of tests/models through the program: every attention fuses; one remark an attention and a quantize; the rewrite verified, its kernels on a device, the outputs those of onnxruntime.
 # Arguments: source folder, quench.
 set -u
 quench=$(realpath "$2")
@@ -31,10 +30,7 @@ for model in */model.onnx; do
   lines=$(wc -l < "$dir/remarks")
   report "$name: one remark an attention and a quantize" \
     "$([ "$lines" = $((attentions + quantizes)) ] || echo "$lines remarks, expected $attentions + $quantizes"; cat "$dir/err")"
-  case $name in
-  *int8*) report "$name: missed, since there is no kernel for INT8" "$(grep -v '"verdict": "missed".*"stage": "target", "code": "scheme"' "$dir/remarks")" ;;
-  *) report "$name: all fuse" "$(grep -v '"verdict": "fused"' "$dir/remarks")" ;;
-  esac
+  report "$name: all fuse" "$(grep -v '"verdict": "fused"' "$dir/remarks")"
   "$quench" verify "$model" --input "$name" --expect "$name" > "$dir/verdict" 2> "$dir/err" ||
     echo "exit code $?" >> "$dir/err"
   grep -q "$kinds" "$dir/verdict" || echo "not $kinds" >> "$dir/err"
