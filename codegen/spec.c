@@ -1,6 +1,6 @@
 // The kernel spec: read from an attention node, completed, named.
 
-#include "codegen/spec_priv.h"
+#include "codegen/spec_read_priv.h"
 
 #include "ir/base_priv.h"
 
@@ -15,7 +15,7 @@ static qn_type_info type_of(const qn_graph *graph, qn_value value) {
   return qn_type_get_info(graph, qn_value_get_type(graph, value));
 }
 
-static bool is_used(const qn_graph *graph, qn_node node, uint32_t result) {
+bool qn_spec_is_used(const qn_graph *graph, qn_node node, uint32_t result) {
   if (result >= qn_node_get_result_count(graph, node)) return false;
   qn_value value = qn_node_get_result(graph, node, result);
   return value != QN_NONE &&
@@ -99,13 +99,12 @@ static bool read_dtypes(const qn_graph *graph, qn_node node, qn_kernel_spec *spe
   qn_dtype out_type = (qn_dtype)qn_node_get_int(graph, node, "out_type");
 
   spec->dtype = type_of(graph, qn_node_get_operand(graph, node, QN_ATTENTION_Q)).dtype;
-  for (uint32_t i = QN_ATTENTION_K; i <= QN_ATTENTION_V; i++) {
-    qn_dtype dtype = type_of(graph, qn_node_get_operand(graph, node, i)).dtype;
-    if (dtype != spec->dtype)
-      return qn_refuse(reason, QN_WHY_dtype, "one element type for q, k and v", "q in %s, %s in %s",
-                       qn_dtype_name(spec->dtype), qn_op_get_info(QN_OP_attention)->operands[i],
-                       qn_dtype_name(dtype));
-  }
+  spec->kv_dtype = type_of(graph, qn_node_get_operand(graph, node, QN_ATTENTION_K)).dtype;
+  qn_dtype v_dtype = type_of(graph, qn_node_get_operand(graph, node, QN_ATTENTION_V)).dtype;
+  if (v_dtype != spec->kv_dtype)
+    return qn_refuse(reason, QN_WHY_dtype, "one element type for k and v", "k in %s, v in %s",
+                     qn_dtype_name(spec->kv_dtype), qn_dtype_name(v_dtype));
+  if (spec->kv_dtype == spec->dtype) spec->kv_dtype = QN_ANY;
   spec->out_dtype = out_type == QN_ANY ? spec->dtype : out_type;
   if (softmax_type != QN_ANY && softmax_type != QN_F32)
     return qn_refuse(reason, QN_WHY_softmax_type, "f32", "%s", qn_dtype_name(softmax_type));
@@ -131,18 +130,6 @@ static bool read_mask(const qn_graph *graph, qn_node node, qn_kernel_spec *spec,
                      qn_dtype_name(type.dtype));
   spec->mask = type.dtype == QN_BOOL ? QN_MASK_BOOLEAN : QN_MASK_ADDITIVE;
   spec->mask_dtype = type.dtype == QN_BOOL ? QN_ANY : type.dtype;
-  return true;
-}
-
-static bool read_cache(const qn_graph *graph, qn_node node, qn_reason *reason) {
-  static const char *const NAMES[] = { "past_key", "past_value" };
-  for (uint32_t i = 0; i < QN_COUNT(NAMES); i++)
-    if (qn_node_get_operand(graph, node, QN_ATTENTION_PAST_KEY + i) != QN_NONE)
-      return qn_refuse(reason, QN_WHY_kv_cache, "no cache operands", "%s", NAMES[i]);
-  if (is_used(graph, node, QN_ATTENTION_PRESENT_KEY) || is_used(graph, node, QN_ATTENTION_PRESENT_VALUE))
-    return qn_refuse(reason, QN_WHY_kv_cache, "no cache results", "present_key or present_value is used");
-  if (is_used(graph, node, QN_ATTENTION_SCORES))
-    return qn_refuse(reason, QN_WHY_extra_result, "no result but out", "scores is used");
   return true;
 }
 
@@ -173,24 +160,6 @@ static bool read_vectors(const qn_graph *graph, qn_node node, qn_kernel_spec *sp
                    qn_dtype_name(type_of(graph, starts_kv).dtype));
 }
 
-static bool read_output(const qn_graph *graph, qn_node node, qn_kernel_spec *spec, qn_reason *reason) {
-  spec->output = qn_node_get_scheme(graph, node, "output");
-  spec->numerics = (qn_numerics)qn_node_get_int(graph, node, "numerics");
-  qn_value scale = qn_node_get_operand(graph, node, QN_ATTENTION_OUTPUT_SCALE);
-  if (spec->output.family == QN_SCHEME_none || scale == QN_NONE) return true;
-  qn_type_info type = type_of(graph, scale);
-  if (type.dtype != spec->output.scale_dtype)
-    return qn_refuse(reason, QN_WHY_scale_type, "output_scale in the element type that the scheme says",
-                     "%s, not %s", qn_dtype_name(type.dtype),
-                     qn_dtype_name((qn_dtype)spec->output.scale_dtype));
-  for (int32_t i = 0; i < type.rank; i++) {
-    int64_t dim;
-    if (!qn_dim_is_const(graph, type.dims[i], &dim) || dim != 1)
-      return qn_refuse(reason, QN_WHY_scale_length, "output_scale of one element", "more than one, or unknown");
-  }
-  return true;
-}
-
 // Whether the heads of a kv head need at most half the tiles together that each would need alone: then the work
 // saved is worth more than the blocks that run beside each other.
 static bool packing_pays(const qn_graph *graph, qn_node node, const qn_kernel_spec *spec) {
@@ -217,9 +186,11 @@ static bool read_node(const qn_graph *graph, qn_node node, qn_target target, qn_
     .softcap = (float)qn_node_get_float(graph, node, "softcap"),
   };
   *reason = (qn_reason){ .why = QN_WHY_none };
+  if (qn_spec_is_used(graph, node, QN_ATTENTION_SCORES))
+    return qn_refuse(reason, QN_WHY_extra_result, "no scores", "scores is used");
   if (!read_dtypes(graph, node, spec, reason) || !read_shapes(graph, node, spec, reason) ||
-      !read_cache(graph, node, reason) || !read_mask(graph, node, spec, reason) ||
-      !read_vectors(graph, node, spec, reason) || !read_output(graph, node, spec, reason))
+      !qn_spec_read_cache(graph, node, spec, reason) || !read_mask(graph, node, spec, reason) ||
+      !read_vectors(graph, node, spec, reason) || !qn_spec_read_output(graph, node, spec, reason))
     return false;
   spec->pack_heads = packing_pays(graph, node, spec);
   return true;
@@ -270,7 +241,7 @@ void qn_kernel_spec_resolve(qn_kernel_spec *spec) {
 
 // A growing name in a fixed space that any name fits in.
 typedef struct name_text {
-  char text[256];
+  char text[1024];
   size_t length;
 } name_text;
 
@@ -314,20 +285,37 @@ static void append_scores(name_text *name, const qn_kernel_spec *spec) {
     append(name, "_%s", qn_dtype_name(spec->lengths_dtype));
 }
 
-static void append_output(name_text *name, const qn_kernel_spec *spec) {
-  static const char *const ARITHMETIC[] = { "", "_reciprocal", "_multiply" };
-  const qn_scheme *scheme = &spec->output;
-  const qn_scheme plain = qn_scheme_of((qn_scheme_family)scheme->family);
+static void append_kv(name_text *name, const qn_kernel_spec *spec) {
+  static const char *const SCALES[] = { "", "s", "sh" }; // none, of the tensor, of each head
+  bool scaled = spec->k_scale != QN_KV_SCALE_NONE || spec->v_scale != QN_KV_SCALE_NONE;
+  if (spec->kv_dtype != QN_ANY && spec->kv_dtype != spec->dtype)
+    append(name, "_kv_%s", qn_dtype_name(spec->kv_dtype));
+  if (scaled && (unsigned)spec->k_scale < QN_COUNT(SCALES) && (unsigned)spec->v_scale < QN_COUNT(SCALES))
+    append(name, "_k%s_v%s", SCALES[spec->k_scale], SCALES[spec->v_scale]);
+  if (spec->page_size > 0) append(name, "_page%u", spec->page_size);
+}
 
-  if (scheme->family == QN_SCHEME_none) return;
-  append(name, "_%s", qn_scheme_family_name((qn_scheme_family)scheme->family));
-  if (scheme->target != plain.target) append(name, "_%s", qn_dtype_name((qn_dtype)scheme->target));
-  if (scheme->arithmetic < QN_COUNT(ARITHMETIC)) append(name, "%s", ARITHMETIC[scheme->arithmetic]);
-  if (scheme->scale_dtype != plain.scale_dtype)
-    append(name, "_s%s", qn_dtype_name((qn_dtype)scheme->scale_dtype));
-  if (scheme->compute != plain.compute) append(name, "_c%s", qn_dtype_name((qn_dtype)scheme->compute));
-  if (scheme->round_input != plain.round_input)
-    append(name, "_r%s", qn_dtype_name((qn_dtype)scheme->round_input));
+// The text of a scheme in the letters of a name: `fp8_static{target=e5m2}` is fp8_static_target_e5m2.
+static void append_scheme(name_text *name, const qn_scheme *scheme) {
+  char text[QN_SCHEME_TEXT_MAX];
+  qn_scheme_format(scheme, text);
+  append(name, "_");
+  for (const char *c = text; *c != '\0'; c++) {
+    if (*c == '?')
+      append(name, "any");
+    else if (strchr("{=,-", *c) != NULL)
+      append(name, "_");
+    else if (strchr(" }", *c) == NULL)
+      append(name, "%c", *c);
+  }
+}
+
+static void append_output(name_text *name, const qn_kernel_spec *spec) {
+  if (spec->output.family == QN_SCHEME_none) return;
+  append_scheme(name, &spec->output);
+  if (spec->pre_scale_dtype != QN_ANY) append(name, "_pre_%s", qn_dtype_name(spec->pre_scale_dtype));
+  if (spec->scale_bound) append(name, "_bound");
+  if (spec->unquantized) append(name, "_both");
   if (spec->numerics == QN_DIRECT) append(name, "_direct");
 }
 
@@ -348,6 +336,7 @@ void qn_kernel_format_name(const qn_kernel_spec *spec, char out_name[128]) {
   append(&name, "_h%u", r.heads);
   if (r.kv_heads != r.heads) append(&name, "_%u", r.kv_heads);
   if (r.pack_heads) append(&name, "_packed");
+  append_kv(&name, &r);
   append_scores(&name, &r);
   append_output(&name, &r);
   memcpy(&scale_bits, &r.scale, sizeof scale_bits);

@@ -39,6 +39,23 @@ static bool check_out_dtype(const qn_kernel_spec *spec, qn_reason *reason) {
                    qn_dtype_name(spec->out_dtype), qn_dtype_name(spec->dtype));
 }
 
+static bool check_kv_dtype(const qn_kernel_spec *spec, qn_reason *reason) {
+  if (spec->kv_dtype == QN_ANY || spec->kv_dtype == spec->dtype) return true;
+  return qn_refuse(reason, QN_WHY_dtype, "k and v in the element type of q", "%s with q in %s",
+                   qn_dtype_name(spec->kv_dtype), qn_dtype_name(spec->dtype));
+}
+
+static bool check_kv_scales(const qn_kernel_spec *spec, qn_reason *reason) {
+  if (spec->k_scale == QN_KV_SCALE_NONE && spec->v_scale == QN_KV_SCALE_NONE) return true;
+  return qn_refuse(reason, QN_WHY_kv_cache, "k and v without scales", "%s",
+                   spec->k_scale != QN_KV_SCALE_NONE ? "k_scale" : "v_scale");
+}
+
+static bool check_pages(const qn_kernel_spec *spec, qn_reason *reason) {
+  if (spec->page_size == 0) return true;
+  return qn_refuse(reason, QN_WHY_kv_cache, "k and v without pages", "pages of %u", spec->page_size);
+}
+
 // A column block of the output is 8 wide, and a row of 8 elements of any type is copied in whole chunks of 16
 // bytes.
 static bool check_head_dim(const qn_kernel_spec *spec, qn_reason *reason) {
@@ -208,21 +225,38 @@ static bool check_tiles(const qn_kernel_spec *spec, qn_reason *reason) {
                    "%u bytes of %u on %s", shared, limit, qn_target_name(r.target));
 }
 
+// clang-format off
 // In the order in which a person would ask; the first refusal is the answer.
 static bool (*const CHECKS[])(const qn_kernel_spec *spec, qn_reason *reason) = {
-  check_target,       check_dtype,
-  check_out_dtype,    check_head_dim,
-  check_heads,        check_causal,
-  check_window,       check_softcap,
-  check_sinks,        check_lengths,
-  check_varlen,       check_mask,
-  check_mask_dtype,   check_scale,
-  check_output_words, check_output_zero_point,
-  check_output_fault, check_output_saturates,
-  check_output_pad,   check_pre_scale,
-  check_unfused,      check_output,
-  check_f32_mode,     check_tiles,
+  check_target,
+  check_dtype,
+  check_out_dtype,
+  check_kv_dtype,
+  check_kv_scales,
+  check_pages,
+  check_head_dim,
+  check_heads,
+  check_causal,
+  check_window,
+  check_softcap,
+  check_sinks,
+  check_lengths,
+  check_varlen,
+  check_mask,
+  check_mask_dtype,
+  check_scale,
+  check_output_words,
+  check_output_zero_point,
+  check_output_fault,
+  check_output_saturates,
+  check_output_pad,
+  check_pre_scale,
+  check_unfused,
+  check_output,
+  check_f32_mode,
+  check_tiles,
 };
+// clang-format on
 
 bool qn_target_supports(const qn_kernel_spec *spec, qn_reason *out_reason) {
   qn_reason unused;

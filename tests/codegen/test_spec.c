@@ -173,8 +173,116 @@ Test(spec_from_node, refusals) {
           "o: bf16[T,8,64] = attention(q, k, v, _, _, _, _, _, _, _, c, d)[q_layout=thd, k_layout=thd, "
           "v_layout=thd, out_layout=thd]",
           "variable_length", "cu_seqlens_q and cu_seqlens_kv in one element type", "s32 and s64");
+}
+
+// Operands by position: mask, past_key, past_value, kv_lengths, output_scale, sinks, alibi_slopes,
+// cu_seqlens_q, cu_seqlens_kv, output_zero_point, pre_scale, scale_bound, page_table, k_scale, v_scale.
+Test(spec_from_node, output_operands) {
+  qn_kernel_spec spec;
+  qn_node node =
+      read(QKV ", s: f16[512], z: s8[512], p: f32[512]",
+           "o: s8[B,T,512], b: ?, c: ?, u: bf16[B,T,512] = attention(q, k, v, _, _, _, _, s, _, _, _, _, z, p)"
+           "[out_layout=bsm, output=int8_channel{scale=f16, axis=2}]\nw: f32[B,T,512] = cast(u)[to=f32]");
+  cr_assert_eq(qn_kernel_spec_from_node(graph, node, QN_TARGET_sm_80, &spec, NULL), QN_OK, "%s",
+               qn_context_get_error(ctx)->message);
+  cr_expect_eq(spec.output.axis, -1);
+  cr_expect_eq(spec.output.zero_point, QN_ZERO_POINT_AFTER);
+  cr_expect_eq(spec.pre_scale_dtype, QN_F32);
+  cr_expect_not(spec.scale_bound);
+  cr_expect(spec.unquantized);
+}
+
+Test(spec_from_node, a_zero_point_that_is_not_given_is_none) {
+  qn_kernel_spec spec;
+  qn_node node =
+      read(QKV ", s: f32[1]", "o: s8[B,8,T,64] = attention(q, k, v, _, _, _, _, s)[output=int8_static]");
+  cr_assert_eq(qn_kernel_spec_from_node(graph, node, QN_TARGET_sm_80, &spec, NULL), QN_OK, "%s",
+               qn_context_get_error(ctx)->message);
+  cr_expect_eq(spec.output.zero_point, QN_ZERO_POINT_NONE);
+  cr_expect_not(spec.unquantized);
+  cr_expect_eq(spec.pre_scale_dtype, QN_ANY);
+}
+
+Test(spec_from_node, output_refusals) {
   refused(QKV ", s: f16[]", "o: e4m3[B,8,T,64] = attention(q, k, v, _, _, _, _, s)[output=fp8_static]",
-          "scale_type", "output_scale in the element type that the scheme says", "f16, not f32");
+          "scale_type", "output_scale in f32", "f16");
+  refused(QKV ", s: f32[2]", "o: e4m3[B,8,T,64] = attention(q, k, v, _, _, _, _, s)[output=fp8_static]",
+          "scale_length", "output_scale of one element", "2");
+  refused(QKV ", s: f32[N]", "o: e4m3[B,8,T,64] = attention(q, k, v, _, _, _, _, s)[output=fp8_static]",
+          "scale_length", "output_scale of one element", "an unknown number");
+  refused(QKV ", s: f32[8]", "o: e4m3[B,8,T,64] = attention(q, k, v, _, _, _, _, s)[output=fp8_channel]",
+          "scale_length", "output_scale of 64 elements", "8");
+  refused(QKV ", s: f32[64]",
+          "o: e4m3[B,T,512] = attention(q, k, v, _, _, _, _, s)[out_layout=bsm, output=fp8_channel]",
+          "scale_length", "output_scale of 512 elements", "64");
+  refused(QKV ", s: f32[8]",
+          "o: e4m3[B,8,T,64] = attention(q, k, v, _, _, _, _, s)[output=fp8_channel{axis=1}]", "scale_length",
+          "output_scale of 64 elements", "8");
+  refused(QKV ", s: f32[64]",
+          "o: e4m3[B,8,T,64] = attention(q, k, v, _, _, _, _, s)[output=fp8_channel{axis=1}]", "granularity",
+          "channels of the last axis", "fp8_channel{axis=1}");
+  refused(QKV ", s: f32[], z: u8[]",
+          "o: s8[B,8,T,64] = attention(q, k, v, _, _, _, _, s, _, _, _, _, z)[output=int8_static]",
+          "scale_type", "output_zero_point in s8", "u8");
+  refused(QKV ", s: f32[], z: s8[64]",
+          "o: s8[B,8,T,64] = attention(q, k, v, _, _, _, _, s, _, _, _, _, z)[output=int8_static]",
+          "scale_length", "output_zero_point of one element", "64");
+  refused(QKV ", s: f32[], z: e4m3[]",
+          "o: e4m3[B,8,T,64] = attention(q, k, v, _, _, _, _, s, _, _, _, _, z)[output=fp8_static]",
+          "zero_point", "a scheme that takes the zero point that is given", "fp8_static");
+  refused(QKV ", s: f32[], p: bf16[32]",
+          "o: e4m3[B,8,T,64] = attention(q, k, v, _, _, _, _, s, _, _, _, _, _, p)[output=fp8_static]",
+          "scale_length", "pre_scale of 64 elements", "32");
+  refused(QKV ", s: f32[], p: f64[64]",
+          "o: e4m3[B,8,T,64] = attention(q, k, v, _, _, _, _, s, _, _, _, _, _, p)[output=fp8_static]",
+          "scale_type", "pre_scale in f32, f16 or bf16", "f64");
+  refused(QKV ", s: f32[], b: f32[]",
+          "o: e4m3[B,8,T,64] = attention(q, k, v, _, _, _, _, s, _, _, _, _, _, _, b)[output=fp8_static]",
+          "scheme", "a dynamic scheme under scale_bound", "fp8_static");
+}
+
+Test(spec_from_node, caches) {
+  qn_reason reason;
+  qn_kernel_spec spec;
+  qn_node node = read("q: bf16[B,8,T,64], k: e4m3[P,16,2,64], v: e4m3[P,16,2,64], n: s32[B], t: s32[B,M], "
+                      "ks: f32[1], vs: f32[2]",
+                      "o: bf16[B,8,T,64] = attention(q, k, v, _, _, _, n, _, _, _, _, _, _, _, _, t, ks, vs)"
+                      "[k_layout=pshd, v_layout=pshd]");
+  qn_kernel_spec_from_node(graph, node, QN_TARGET_sm_90a, &spec, &reason);
+  cr_expect_eq(spec.kv_dtype, QN_E4M3);
+  cr_expect_eq(spec.page_size, 16);
+  cr_expect_eq(spec.k_scale, QN_KV_SCALE_TENSOR);
+  cr_expect_eq(spec.v_scale, QN_KV_SCALE_HEAD);
+  cr_expect(spec.kv_lengths);
+  qn_graph_destroy(graph);
+  node = read("q: bf16[B,8,T,64], k: bf16[P,2,32,64], v: bf16[P,2,32,64], t: s32[B,M]",
+              "o: bf16[B,8,T,64] = attention(q, k, v, _, _, _, _, _, _, _, _, _, _, _, _, t)"
+              "[k_layout=phsd, v_layout=phsd]");
+  qn_kernel_spec_from_node(graph, node, QN_TARGET_sm_90a, &spec, &reason);
+  cr_expect_eq(spec.kv_dtype, QN_ANY);
+  cr_expect_eq(spec.page_size, 32);
+  cr_expect_eq(spec.k_scale, QN_KV_SCALE_NONE);
+}
+
+Test(spec_from_node, cache_refusals) {
+#define PAGED "[k_layout=pshd, v_layout=pshd]"
+  refused("q: bf16[B,8,T,64], k: bf16[P,16,2,64], v: bf16[P,32,2,64], t: s32[B,M]",
+          "o: bf16[B,8,T,64] = attention(q, k, v, _, _, _, _, _, _, _, _, _, _, _, _, t)" PAGED, "kv_cache",
+          "pages of one size for k and v", "16 and 32");
+  refused("q: bf16[B,8,T,64], k: bf16[P,S,2,64], v: bf16[P,S,2,64], t: s32[B,M]",
+          "o: bf16[B,8,T,64] = attention(q, k, v, _, _, _, _, _, _, _, _, _, _, _, _, t)" PAGED,
+          "unknown_shape", "pages of a constant size", "an unknown one");
+  refused("q: bf16[B,8,T,64], k: bf16[P,16,2,64], v: bf16[P,16,2,64], t: s64[B,M]",
+          "o: bf16[B,8,T,64] = attention(q, k, v, _, _, _, _, _, _, _, _, _, _, _, _, t)" PAGED, "kv_cache",
+          "a page table in s32", "s64");
+  refused("q: bf16[B,8,T,64], k: e4m3[B,2,T,64], v: e4m3[B,2,T,64], s: f32[3]",
+          "o: bf16[B,8,T,64] = attention(q, k, v, _, _, _, _, _, _, _, _, _, _, _, _, _, s)", "scale_length",
+          "k_scale of 2 elements", "3");
+  refused("q: bf16[B,8,T,64], k: e4m3[B,2,T,64], v: e4m3[B,2,T,64], s: f16[2]",
+          "o: bf16[B,8,T,64] = attention(q, k, v, _, _, _, _, _, _, _, _, _, _, _, _, _, _, s)", "scale_type",
+          "v_scale in f32", "f16");
+  refused("q: bf16[B,8,T,64], k: bf16[B,2,T,64], v: f16[B,2,T,64]", "o: bf16[B,8,T,64] = attention(q, k, v)",
+          "dtype", "one element type for k and v", "k in bf16, v in f16");
 }
 
 Test(spec_from_node, legality_asks_for_the_scheme_to_come) {

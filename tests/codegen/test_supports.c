@@ -27,6 +27,9 @@ static qn_kernel_spec plain(void) {
   X(target, s.target = QN_TARGET_COUNT, "a target of `quench compile --help`", "target number 7")              \
   X(dtype, (s.dtype = QN_F64, s.out_dtype = QN_F64), "q, k and v in f16, bf16 or f32", "f64")                  \
   X(dtype, s.out_dtype = QN_F32, "an output of the element type of q", "f32 from q in bf16")                   \
+  X(dtype, s.kv_dtype = QN_E4M3, "k and v in the element type of q", "e4m3 with q in bf16")                    \
+  X(kv_cache, s.v_scale = QN_KV_SCALE_HEAD, "k and v without scales", "v_scale")                               \
+  X(kv_cache, s.page_size = 16, "k and v without pages", "pages of 16")                                        \
   X(head_dim, s.head_dim = 0, "head_dim and v_head_dim 8, 16, .. 256", "head_dim 0, v_head_dim 128")           \
   X(head_dim, s.head_dim = 100, "head_dim and v_head_dim 8, 16, .. 256", "head_dim 100, v_head_dim 128")       \
   X(head_dim, s.v_head_dim = 264, "head_dim and v_head_dim 8, 16, .. 256", "head_dim 128, v_head_dim 264")     \

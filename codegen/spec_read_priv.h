@@ -1,0 +1,14 @@
+// Parts of reading a spec from an attention node. Each returns false with the reason where a spec cannot say
+// what the node says.
+#ifndef QUENCH_CODEGEN_SPEC_READ_PRIV_H
+#define QUENCH_CODEGEN_SPEC_READ_PRIV_H
+
+#include "codegen/spec_priv.h"
+
+bool qn_spec_is_used(const qn_graph *graph, qn_node node, uint32_t result);
+// Scheme, numerics and their operands, and which results are written. Heads and v_head_dim are read before.
+bool qn_spec_read_output(const qn_graph *graph, qn_node node, qn_kernel_spec *spec, qn_reason *reason);
+// Pages and scales of k and v. kv_heads is read before.
+bool qn_spec_read_cache(const qn_graph *graph, qn_node node, qn_kernel_spec *spec, qn_reason *reason);
+
+#endif
