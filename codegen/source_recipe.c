@@ -133,20 +133,29 @@ static uint32_t ceil_div(uint32_t a, uint32_t b) {
   return (a + b - 1) / b;
 }
 
-// How many groups a head and a token have, and how many the buffer of the scales has room for; see scales.cuh.
+// The groups of a last axis that the codes fill up to `pad`.
+static uint32_t room_of(const qn_scheme *scheme, uint32_t width) {
+  return ceil_div(scheme->pad > 0 ? ceil_div(width, scheme->pad) * scheme->pad : width, scheme->group);
+}
+
+// How many groups a head and a token have, and for how many there is room; see scales.cuh.
 static void write_groups(qn_buf *buf, const qn_kernel_spec *spec) {
   const qn_scheme *scheme = &spec->output;
   uint32_t width = spec->heads * spec->v_head_dim, group = scheme->group;
-  uint32_t head = 0, token = 1, room = 1;
+  uint32_t head = 0, token = 1, head_room = 0, token_room = 1;
   if (scheme->granularity == QN_PER_GROUP) {
-    head = spec->v_head_dim % group == 0 ? spec->v_head_dim / group : 0;
     token = ceil_div(width, group);
-    room = ceil_div(scheme->pad ? ceil_div(width, scheme->pad) * scheme->pad : width, group);
+    token_room = room_of(scheme, width);
+  }
+  if (scheme->granularity == QN_PER_GROUP && spec->v_head_dim % group == 0) {
+    head = spec->v_head_dim / group;
+    head_room = room_of(scheme, spec->v_head_dim);
   }
   if (scheme->scale_layout == QN_SCALES_PACKED || scheme->scale_layout == QN_SCALES_SWIZZLED)
-    room = ceil_div(room, 4) * 4;
+    token_room = ceil_div(token_room, 4) * 4;
   qn_buf_printf(buf, "constexpr u32 GROUP = %" PRIu32 ", HEAD_GROUPS = %" PRIu32, group, head);
-  qn_buf_printf(buf, ", TOKEN_GROUPS = %" PRIu32 ", BUFFER_GROUPS = %" PRIu32 ";\n", token, room);
+  qn_buf_printf(buf, ", TOKEN_GROUPS = %" PRIu32 ", HEAD_ROOM = %" PRIu32, token, head_room);
+  qn_buf_printf(buf, ", TOKEN_ROOM = %" PRIu32 ";\n", token_room);
   qn_buf_printf(buf, "constexpr int SCALE_LAYOUT = %s;\n", LAYOUTS[scheme->scale_layout]);
   qn_buf_printf(buf, "constexpr bool SCALE_BOUND = %s;\n", spec->scale_bound ? "true" : "false");
 }

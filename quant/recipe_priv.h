@@ -93,11 +93,9 @@ QN_CODEC_FN qn_real qn_recipe_scale(const qn_recipe *r, qn_real amax, qn_real gl
   return qn_recipe_store_scale(r, s, amax == 0);
 }
 
-// What a value is divided by (arithmetic divide) or multiplied with (all others), from the scale as it is stored.
-// `amax` is read by arithmetic range, `global` where there is one.
-QN_CODEC_FN qn_real qn_recipe_factor(const qn_recipe *r, qn_real scale, qn_real amax, qn_real global) {
-  if (r->zero == QN_ZERO_CODES && scale == 0) return 0;
-  if (r->arithmetic == QN_RANGE) return amax == 0 ? 0 : qn_real_div(r->range, amax);
+// qn_recipe_factor where nothing is 0.
+QN_CODEC_FN qn_real qn_recipe_factor_of(const qn_recipe *r, qn_real scale, qn_real amax, qn_real global) {
+  if (r->arithmetic == QN_RANGE) return qn_real_div(r->range, amax);
   if (r->arithmetic == QN_MULTIPLY) return scale;
   if (r->arithmetic == QN_RECIPROCAL) {
     if (r->global == QN_GLOBAL_DIVISOR) return qn_real_div(qn_real_div(1, global), scale);
@@ -109,6 +107,14 @@ QN_CODEC_FN qn_real qn_recipe_factor(const qn_recipe *r, qn_real scale, qn_real 
   if (r->global == QN_GLOBAL_DIVISOR) return qn_real_mul(scale, global);
   if (r->global == QN_GLOBAL_MULTIPLIER) return qn_real_div(scale, global);
   return scale;
+}
+
+// What a value is divided by (arithmetic divide) or multiplied with (all others), from the scale as it is stored.
+// `amax` is read by arithmetic range, `global` where there is one. The zeros come last: a kernel then has no branch.
+QN_CODEC_FN qn_real qn_recipe_factor(const qn_recipe *r, qn_real scale, qn_real amax, qn_real global) {
+  qn_real factor = qn_recipe_factor_of(r, scale, amax, global);
+  if (r->zero == QN_ZERO_CODES && scale == 0) return 0;
+  return r->arithmetic == QN_RANGE && amax == 0 ? 0 : factor;
 }
 
 // A value before anything else: times its element of pre_scale where there is one, and rounded.

@@ -1,8 +1,8 @@
 // The scales that a dynamic scheme returns: where each of them goes, and the zeros around them.
 //
 // A scale belongs to a row and to a group of it. Groups are counted in the head of the row; where groups span heads, a
-// row of head 0 counts those of the whole token. HEAD_GROUPS and TOKEN_GROUPS say how many a head and a token have,
-// BUFFER_GROUPS for how many the buffer has room.
+// row of head 0 counts those of the whole token. HEAD_GROUPS and TOKEN_GROUPS say how many a head and a token have, HEAD_ROOM
+// and TOKEN_ROOM for how many there is room where the last axis of the output is a head or a token.
 
 constexpr bool SCALES_BY_TOKEN = SCALE_LAYOUT == QN_SCALES_PACKED || SCALE_LAYOUT == QN_SCALES_SWIZZLED;
 
@@ -15,7 +15,7 @@ DEVICE u8 *scale_address(const launch_params &params, const row_place &place, u3
   group += place.head * HEAD_GROUPS;
   if constexpr (SCALE_LAYOUT == QN_SCALES_PACKED) // block_scale_group is the number of tokens of a column
     return scales + (group / 4 * (u64)params.block_scale_group + token) * 4 + group % 4;
-  return scales + (token / 128 * (BUFFER_GROUPS / 4) + group / 4) * 512 + token % 32 * 16 + token / 32 % 4 * 4 + group % 4;
+  return scales + (token / 128 * (TOKEN_ROOM / 4) + group / 4) * 512 + token % 32 * 16 + token / 32 % 4 * 4 + group % 4;
 }
 
 // The bits of a scale that is a value of its type.
@@ -33,13 +33,15 @@ DEVICE void store_scale_bits(u8 *to, u32 bits) {
   else st_global_u8(to, bits);
 }
 
-// One lane for each group. The one with a token's last group adds the zeros behind it.
+// One lane for each group. The one with the last group of a row of the output adds the zeros behind it.
 DEVICE void store_scale(const launch_params &params, const row_place &place, u32 group, float scale) {
   store_scale_bits(scale_address(params, place, group), scale_bits(scale));
-  if constexpr (BUFFER_GROUPS > TOKEN_GROUPS) {
-    if (place.head * HEAD_GROUPS + group != TOKEN_GROUPS - 1) return;
+  if constexpr (TOKEN_ROOM + HEAD_ROOM > TOKEN_GROUPS + HEAD_GROUPS) {
+    bool merged = SCALES_BY_TOKEN || HEAD_GROUPS == 0 || params.out_head == V_HEAD_DIM; // as in store_padding
+    u32 last = merged ? TOKEN_GROUPS - 1 - place.head * HEAD_GROUPS : HEAD_GROUPS - 1;
+    u32 behind = group != last ? 0 : merged ? TOKEN_ROOM - TOKEN_GROUPS : HEAD_ROOM - HEAD_GROUPS;
 #pragma unroll 1
-    for (u32 i = 1; i <= BUFFER_GROUPS - TOKEN_GROUPS; i++) store_scale_bits(scale_address(params, place, group + i), 0);
+    for (u32 i = 1; i <= behind; i++) store_scale_bits(scale_address(params, place, group + i), 0);
   }
 }
 
@@ -47,7 +49,7 @@ DEVICE void store_scale(const launch_params &params, const row_place &place, u32
 // once, and before a block finds that it has nothing else to do: sequences may be empty.
 DEVICE void clear_scales_behind(const launch_params &params) {
   if constexpr (!SCALES_BY_TOKEN && SCALE_LAYOUT != QN_SCALES_TMA_ALIGNED) return;
-  constexpr u32 TOGETHER = SCALES_BY_TOKEN ? 4 : 1, STORES = BUFFER_GROUPS / TOGETHER; // four groups share a word
+  constexpr u32 TOGETHER = SCALES_BY_TOKEN ? 4 : 1, STORES = TOKEN_ROOM / TOGETHER; // four groups share a word
   u32 tokens = VARLEN ? read_length(params.cu_seqlens_q, params.batch) : params.batch * params.q_len;
   u64 count = tokens < params.block_scale_rows ? (u64)(params.block_scale_rows - tokens) * STORES : 0;
 #pragma unroll 1
