@@ -122,6 +122,16 @@ static bool is_attention(const qn_match *match, const qn_arg *args, qn_reason *o
   return groups == 1 && same_dim(out_reason, "as many heads of q as of k", q.dims[1], k_heads);
 }
 
+// (a value with heads, a reshape of it or to it): heads and batch are one dim. True if the arm was not taken.
+static bool merges_batch(const qn_match *match, const qn_arg *args, qn_reason *out_reason) {
+  qn_graph *graph = qn_match_get_graph(match);
+  if (!args[0].value) return true;
+  qn_type_info four = type_of(graph, args[0].value), three = type_of(graph, args[1].value);
+  return (four.rank == 4 && three.rank == 3 && three.dims[0] == qn_dim_mul(graph, four.dims[0], four.dims[1]) &&
+          three.dims[1] == four.dims[2] && three.dims[2] == four.dims[3]) ||
+         qn_refuse(out_reason, QN_WHY_predicate, "[B,H,..] as [B*H,..]", "another reshape");
+}
+
 // The mask must broadcast to [B,H,Sq,Skv] and span all keys: attention pads a shorter one with -inf instead of
 // broadcasting it (ONNX), so a last dim of 1 means something else there.
 static bool spans_keys(const qn_graph *graph, qn_value mask, qn_value scores, qn_reason *out_reason) {
@@ -196,22 +206,39 @@ static qn_status zero_of(const qn_match *match, const qn_arg *args, qn_attr *out
 
 // The parts that all forms share: before the mask, and from the softmax on.
 // clang-format off
-#define SCORES                                                                                  \
+#define OPERANDS                                                                                \
   "qs   = mul(q, cq:factor) | div(q, cq) | q                                                \n" \
   "kt   = transpose(k)[perm={0, 1, 3, 2}] | transpose(k)[perm={0, 2, 3, 1}]                 \n" \
   "kr   = repeat(kt)[axis=1, count=_]?                                                      \n" \
   "ks   = mul(kr, ck:factor) | div(kr, ck) | kr                                             \n" \
+  "vr   = repeat(v)[axis=1, count=_]?                                                       \n"
+#define SCALED                                                                                  \
+  "sc   = mul(s, cs:factor) | div(s, cs) | s                                                \n"
+#define SCORES OPERANDS                                                                         \
   "s    = matmul(qs, ks)                                                                    \n" \
-  "sc   = mul(s, cs:factor) | div(s, cs) | s                                                \n" \
+  SCALED                                                                                        \
   "soft = mul(tanh(div(sc, cap:factor)), cap) | sc                                          \n"
 #define WEIGHTS(guard)                                                                          \
   "wide = cast(m)[to=_]?                                                                    \n" \
   "p    = softmax(wide)                                                                     \n" \
   "g    = where(is_nan(p), z:zero, p) | " guard "p                                          \n" \
-  "back = cast(g)[to=_]?                                                                    \n" \
-  "vr   = repeat(v)[axis=1, count=_]?                                                       \n" \
+  "back = cast(g)[to=_]?                                                                    \n"
+#define OUTPUT                                                                                  \
   "o    = matmul(back, vr)                                                                  \n" \
   "=> o"
+// Heads go into the batch in front of each product and come back behind it.
+#define BATCHED_SCORES OPERANDS                                                                 \
+  "q3   = reshape(qs, shape_q)[..]                                                          \n" \
+  "k3   = reshape(ks, shape_k)[..]                                                          \n" \
+  "s    = matmul(q3, k3)                                                                    \n" \
+  SCALED                                                                                        \
+  "s4   = reshape(sc, shape_s)[..]                                                          \n" \
+  "m    = reshape(add(s4, mask), shape_m)[..] | sc                                          \n"
+#define BATCHED_OUTPUT                                                                          \
+  "v3   = reshape(vr, shape_v)[..]                                                          \n" \
+  "o    = matmul(back, v3)                                                                  \n" \
+  "y    = reshape(o, shape_o)[..]                                                           \n" \
+  "=> y"
 // ONNX's own definition: rows that the mask hides whole are zero, as they are in attention.
 #define HIDDEN_ROWS "where(equal(reduce_max(mask, ax:last_axis), -inf), z, p) | "
 #define ATTENTION(mask) \
@@ -228,22 +255,36 @@ static qn_status zero_of(const qn_match *match, const qn_arg *args, qn_attr *out
 static const qn_rule rules[] = {
   { .name = "recover_attention",
     .doc = "softmax(scale q k^T + mask) v in its parts is one attention.",
-    .match = SCORES "m = add(soft, mask) | soft\n" WEIGHTS(HIDDEN_ROWS),
+    .match = SCORES "m = add(soft, mask) | soft\n" WEIGHTS(HIDDEN_ROWS) OUTPUT,
     .where = { { "is_attention", "q", "k", "v" }, { "is_mask", "mask", "s" }, { "hides_what_it_adds" } },
     .build = ATTENTION("mask"),
     .sample = SAMPLE("mask: f32[2,1,5,7]; ax: s64[1] = -1", "mask: f32[4]; ax: s64[1] = -1") },
   { .name = "recover_attention_keep",
     .doc = "The same where a boolean mask says which scores are kept and the others become a constant.",
-    .match = SCORES "m = where(keep, soft, fill:hiding)\n" WEIGHTS(""),
+    .match = SCORES "m = where(keep, soft, fill:hiding)\n" WEIGHTS("") OUTPUT,
     .where = { { "is_attention", "q", "k", "v" }, { "is_choice", "keep", "s" } },
     .build = "bias = where(keep, const()[value=@zero_of(fill)], fill)\n" ATTENTION("bias"),
     .sample = SAMPLE("keep: bool[2,1,5,7]; fill: f32[] = -3e38", "keep: bool[4,1,4]; fill: f32[] = -3e38") },
   { .name = "recover_attention_hide",
     .doc = "The same where a boolean mask says which scores become a constant.",
-    .match = SCORES "m = where(hide, fill:hiding, soft)\n" WEIGHTS(""),
+    .match = SCORES "m = where(hide, fill:hiding, soft)\n" WEIGHTS("") OUTPUT,
     .where = { { "is_attention", "q", "k", "v" }, { "is_choice", "hide", "s" } },
     .build = "bias = where(hide, fill, const()[value=@zero_of(fill)])\n" ATTENTION("bias"),
     .sample = SAMPLE("hide: bool[2,1,5,7]; fill: f32[] = -1e30", "hide: bool[4]; fill: f32[] = -1e30") },
+  { .name = "recover_attention_batched",
+    .doc = "The same where heads are part of the batch while products are taken, as batched matrix products have it.",
+    .match = BATCHED_SCORES WEIGHTS("") BATCHED_OUTPUT,
+    .where = { { "is_attention", "q", "k", "v" }, { "merges_batch", "qs", "q3" }, { "merges_batch", "ks", "k3" },
+               { "merges_batch", "vr", "v3" }, { "merges_batch", "s4", "sc" }, { "merges_batch", "y", "o" },
+               { "is_mask", "mask", "s4" } },
+    .build = "y = attention(q, k, v, mask)"
+             "[scale=@folded_scale(), k_layout=@layout_of_k(), softmax_type=@type_of_softmax()]",
+    .sample = "q: f32[2,4,5,64]; k, v: f32[2,1,7,64]; count = 4; to = f32; cq: f32[] = 0.5; ck: f32[] = 0.25; cs: f32[] = 0.75;"
+              "z: f32[] = 0; within 1e-5; mask: f32[2,1,5,7]; shape_q, shape_v: s64[3] = {8, -1, 64}; shape_k: s64[3] = {8, 64, 7};"
+              "shape_s: s64[4] = {2, 4, 5, 7}; shape_m: s64[3] = {-1, 5, 7}; shape_o: s64[4] = {2, 4, 5, 64} |"
+              "q: f32[2,4,4,64]; k, v: f32[2,4,4,64]; to = f32; cq: f32[1] = 0.5; ck: f32[] = 0.25; cs: f32[] = 0.75;"
+              "z: f32[] = 0; within 1e-5; mask: f32[4]; shape_q, shape_v: s64[3] = {8, 4, 64}; shape_k: s64[3] = {8, 64, 4};"
+              "shape_s: s64[4] = {2, 4, 4, 4}; shape_m: s64[3] = {-1, 4, 4}; shape_o: s64[4] = {2, 4, 4, 64}" },
   { .name = "absorb_repeat",
     .doc = "Attention over k and v whose heads are repeated reads each head once: grouped queries.",
     .match = "kr = repeat(k)[axis=1, count=g]                                                                 \n"
@@ -260,6 +301,7 @@ static const qn_predicate predicates[] = {
   { "factor", is_factor },
   { "zero", is_zero },
   { "is_attention", is_attention },
+  { "merges_batch", merges_batch },
   { "is_mask", is_mask },
   { "is_choice", is_choice },
   { "is_absent", is_absent },

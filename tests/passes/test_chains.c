@@ -100,6 +100,37 @@ CHAIN(heads_in_the_batch,
       "  r: f16[2,9,512] = reshape(t, shape)\n" Q("[2,9,512]", "r"),
       "out_layout=bsm", "transpose")
 
+// Attention in parts whose heads are part of the batch all the way: views to three dims around each product.
+CHAIN(batched_products,
+      "graph \"g\" (x: f16[2,9,512], s: f32[], mask: f16[2,1,9,9]) {\n"
+      "  c: f16[] = const[value={0.125}]\n"
+      "  heads: s64[4] = const[value={2, 9, 8, 64}]\n"
+      "  three: s64[3] = const[value={16, -1, 64}]\n"
+      "  xq: f16[2,9,512] = mul(x, c)\n"
+      "  q4: f16[2,9,8,64] = reshape(xq, heads)\n"
+      "  qt: f16[2,8,9,64] = transpose(q4)[perm={0, 2, 1, 3}]\n"
+      "  q: f16[16,9,64] = reshape(qt, three)\n"
+      "  k4: f16[2,9,8,64] = reshape(x, heads)\n"
+      "  kt: f16[2,8,9,64] = transpose(k4)[perm={0, 2, 1, 3}]\n"
+      "  k3: f16[16,9,64] = reshape(kt, three)\n"
+      "  k: f16[16,64,9] = transpose(k3)[perm={0, 2, 1}]\n"
+      "  v4: f16[2,9,8,64] = reshape(x, heads)\n"
+      "  vt: f16[2,8,9,64] = transpose(v4)[perm={0, 2, 1, 3}]\n"
+      "  v: f16[16,9,64] = reshape(vt, three)\n"
+      "  w: f16[16,9,9] = matmul(q, k)\n"
+      "  scores: s64[4] = const[value={2, 8, 9, 9}]\n"
+      "  batch: s64[3] = const[value={16, 9, 9}]\n"
+      "  w4: f16[2,8,9,9] = reshape(w, scores)\n"
+      "  wm: f16[2,8,9,9] = add(w4, mask)\n"
+      "  w3: f16[16,9,9] = reshape(wm, batch)\n"
+      "  p: f16[16,9,9] = softmax(w3)\n"
+      "  o3: f16[16,9,64] = matmul(p, v)\n"
+      "  out: s64[4] = const[value={2, 8, 9, 64}]\n"
+      "  o: f16[2,8,9,64] = reshape(o3, out)\n"
+      "  t: f16[2,9,8,64] = transpose(o)[perm={0, 2, 1, 3}]\n" SHAPE("2, 9, 512") //
+      "  r: f16[2,9,512] = reshape(t, shape)\n" Q("[2,9,512]", "r"),
+      "out_layout=bsm", "softmax")
+
 // --- quantize before the merge -----------------------------------------------------------------------------
 
 CHAIN(quantize_before_the_reshape,
