@@ -16,6 +16,10 @@ uint32_t qn_kernel_get_pack(const qn_kernel_spec *spec) {
   return spec->pack_heads ? spec->heads / spec->kv_heads : 1;
 }
 
+qn_dtype qn_kernel_get_kv_dtype(const qn_kernel_spec *spec) {
+  return spec->kv_dtype != QN_ANY ? spec->kv_dtype : spec->dtype;
+}
+
 qn_dtype qn_kernel_get_staged_dtype(const qn_kernel_spec *spec) {
   bool fused = spec->output.family != QN_SCHEME_none;
   return fused && spec->numerics == QN_DIRECT ? QN_F32 : spec->out_dtype;

@@ -95,6 +95,8 @@ enum {
 
 // The element type in which finished rows are staged in shared memory before they are stored or quantized.
 qn_dtype qn_kernel_get_staged_dtype(const qn_kernel_spec *spec);
+// The element type of k and v.
+qn_dtype qn_kernel_get_kv_dtype(const qn_kernel_spec *spec);
 // Query heads that share a tile of rows (device/rows.cuh): 1 unless the spec packs them.
 uint32_t qn_kernel_get_pack(const qn_kernel_spec *spec);
 // Threads of a block and bytes of its dynamic shared memory; they depend on the spec alone.

@@ -77,12 +77,15 @@ qn_row_strides qn_schedule_get_strides(const qn_kernel_spec *spec) {
 // the parts of its warps (device/parts.cuh).
 static uint32_t shared_bytes(const qn_kernel_spec *spec, const qn_tiles *tiles) {
   qn_row_strides stride = qn_schedule_get_strides(spec);
-  uint32_t q = tiles->tile_q * stride.qk, kv = tiles->tile_kv * (stride.qk + stride.v);
+  uint32_t q = tiles->tile_q * stride.qk, kv = tiles->tile_kv * (stride.qk + stride.v),
+           ring = tiles->stages * kv;
+  if (qn_kernel_get_kv_dtype(spec) != spec->dtype) // codes, and one tile of elements behind them
+    ring = tiles->stages * tiles->tile_kv * (spec->head_dim + spec->v_head_dim) / 16 + kv;
   uint32_t staged_bytes = qn_dtype_bits(qn_kernel_get_staged_dtype(spec)) / 8;
   uint32_t finished = spec->schedule == QN_SCHEDULE_split
                           ? tiles->warps * tiles->tile_q * (spec->v_head_dim * 4 + 8)
                           : tiles->tile_q * spec->v_head_dim * staged_bytes;
-  return QN_MAX((q + tiles->stages * kv) * 16, finished);
+  return QN_MAX((q + ring) * 16, finished);
 }
 
 uint32_t qn_kernel_get_shared_bytes(const qn_kernel_spec *spec) {

@@ -16,6 +16,7 @@ static bool is_fused(const qn_kernel_spec *spec) {
 // The device's numbers for choices; the kernel's first lines define them.
 static const char CHOICES[] =
     "enum { CAUSAL_NONE, CAUSAL_TOP_LEFT, CAUSAL_BOTTOM_RIGHT };\n"
+    "enum { KV_SCALE_NONE, KV_SCALE_TENSOR, KV_SCALE_HEAD };\n"
     "enum { MASK_NONE, MASK_BOOLEAN, MASK_ADDITIVE_F16, MASK_ADDITIVE_BF16, MASK_ADDITIVE_F32 };\n";
 
 // Lengths are below 2^29 (launch.c): no key is so far away, and sums with a position stay within 32 bits.
@@ -56,6 +57,17 @@ static uint32_t pad_of(const qn_kernel_spec *spec, uint32_t elements) {
   return pad > 0 ? (pad - elements % pad) % pad : 0;
 }
 
+// How k and v lie in memory: device/kv_tiles.cuh.
+static void write_keys(qn_buf *buf, const qn_kernel_spec *spec) {
+  static const char *const SCALES[] = { "KV_SCALE_NONE", "KV_SCALE_TENSOR", "KV_SCALE_HEAD" };
+  qn_dtype dtype = qn_kernel_get_kv_dtype(spec);
+  qn_buf_printf(buf, "constexpr int KV_TYPE = %s;\n", qn_source_dtype_name(dtype));
+  qn_buf_printf(buf, "constexpr u32 KV_BYTES = %" PRIu32 ", PAGE_SIZE = %" PRIu32 ";\n",
+                qn_dtype_bits(dtype) / 8, spec->page_size);
+  qn_buf_printf(buf, "constexpr int K_SCALE = %s, V_SCALE = %s;\n", SCALES[spec->k_scale],
+                SCALES[spec->v_scale]);
+}
+
 static void write_constants(qn_buf *buf, const qn_kernel_spec *spec) {
   static const char *const CAUSAL[] = { "CAUSAL_NONE", "CAUSAL_TOP_LEFT", "CAUSAL_BOTTOM_RIGHT" };
   const double log2e = 1.4426950408889634;
@@ -85,6 +97,7 @@ static void write_constants(qn_buf *buf, const qn_kernel_spec *spec) {
   qn_row_strides stride = qn_schedule_get_strides(spec);
   qn_buf_printf(buf, "constexpr u32 QK_STRIDE = %" PRIu32 ", V_STRIDE = %" PRIu32 "; // see tile\n", stride.qk,
                 stride.v);
+  write_keys(buf, spec);
   qn_buf_printf(buf, "constexpr int CAUSAL = %s;\n", CAUSAL[spec->causal]);
   qn_buf_printf(buf, "constexpr int WINDOW_LEFT = %" PRId32 ", WINDOW_RIGHT = %" PRId32 ";\n",
                 QN_MIN(spec->window_left, WINDOW_MAX), QN_MIN(spec->window_right, WINDOW_MAX));
@@ -142,14 +155,17 @@ static void write_scheme(qn_buf *buf, const qn_kernel_spec *spec) {
   qn_source_write_scheme(buf, spec);
 }
 
+static bool has_kv_codes(const qn_kernel_spec *spec) {
+  return qn_kernel_get_kv_dtype(spec) != spec->dtype;
+}
+static bool has_kv_elements(const qn_kernel_spec *spec) {
+  return !has_kv_codes(spec);
+}
+static bool takes_codes(const qn_kernel_spec *spec) {
+  return is_fused(spec) || has_kv_codes(spec);
+}
 static bool always(const qn_kernel_spec *spec) {
   return spec != NULL;
-}
-static bool takes_fp8_cvt(const qn_kernel_spec *spec) {
-  return is_fused(spec) && has_fp8_cvt(spec);
-}
-static bool takes_fp8_codec(const qn_kernel_spec *spec) {
-  return is_fused(spec) && !has_fp8_cvt(spec);
 }
 static bool takes_fp4_cvt(const qn_kernel_spec *spec) {
   return is_fused(spec) && qn_target_get_info(spec->target)->fp4_cvt;
@@ -169,6 +185,12 @@ static bool is_dynamic(const qn_kernel_spec *spec) {
 static bool takes_static(const qn_kernel_spec *spec) {
   return is_fused(spec) && !spec->output.dynamic;
 }
+static bool takes_fp8_cvt(const qn_kernel_spec *spec) {
+  return takes_codes(spec) && has_fp8_cvt(spec);
+}
+static bool takes_fp8_codec(const qn_kernel_spec *spec) {
+  return takes_codes(spec) && !has_fp8_cvt(spec);
+}
 static bool takes_mma(const qn_kernel_spec *spec) {
   return spec->schedule == QN_SCHEDULE_mma;
 }
@@ -184,7 +206,7 @@ static const struct {
   void (*write)(qn_buf *buf, const qn_kernel_spec *spec); // NULL: the text is all
 } PARTS[] = {
   { "ptx",             qn_text_ptx,             always,          NULL },
-  { "codec",           qn_text_codec_priv,      is_fused,        NULL },
+  { "codec",           qn_text_codec_priv,      takes_codes,     NULL },
   { "ptx_fp8",         qn_text_ptx_fp8,         takes_fp8_cvt,   NULL },
   { "fp8_software",    qn_text_fp8_software,    takes_fp8_codec, NULL },
   { "ptx_fp4",         qn_text_ptx_fp4,         takes_fp4_cvt,   NULL },
@@ -210,6 +232,9 @@ static const struct {
   { "scales",          qn_text_scales,          is_dynamic,      NULL },
   { "epilogue_group",  qn_text_epilogue_group,  is_dynamic,      NULL },
   { "store",           qn_text_store,           always,          NULL },
+  { "kv_tiles",        qn_text_kv_tiles,        always,          NULL },
+  { "kv_codes",        qn_text_kv_codes,        has_kv_codes,    NULL },
+  { "kv_elements",     qn_text_kv_elements,     has_kv_elements, NULL },
   { "core",            qn_text_core,            always,          NULL },
   { "schedule_mma",    qn_text_schedule_mma,    takes_mma,       NULL },
   { "parts",           qn_text_parts,           is_split,        NULL },

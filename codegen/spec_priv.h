@@ -10,8 +10,8 @@
 // common to all targets.
 typedef struct qn_target_info {
   uint32_t sm;
-  bool fp8_cvt;          // cvt.rn.satfinite.{e4m3x2,e5m2x2}.f32; without it the codecs of quant/ do the work
-  bool fp4_cvt;          // cvt.rn.satfinite.e2m1x2.f32, the same
+  bool fp8_cvt; // cvt.rn.satfinite.{e4m3x2,e5m2x2}.f32; without it the codecs of quant/ do the work
+  bool fp4_cvt; // cvt.rn.satfinite.e2m1x2.f32, the same
   uint32_t multiprocessors;
   uint32_t shared_block; // bytes of shared memory that one block may ask for
   uint32_t shared_sm;    // bytes that the blocks of one multiprocessor share
@@ -30,6 +30,9 @@ typedef struct qn_tiles {
 typedef struct qn_row_strides {
   uint32_t qk, v;
 } qn_row_strides;
+
+// Whether kernels are generated for the k and v of the spec; else the reason.
+bool qn_check_keys(const qn_kernel_spec *spec, qn_reason *reason);
 
 const char *qn_schedule_name(qn_schedule schedule);
 qn_row_strides qn_schedule_get_strides(const qn_kernel_spec *spec);

@@ -39,23 +39,6 @@ static bool check_out_dtype(const qn_kernel_spec *spec, qn_reason *reason) {
                    qn_dtype_name(spec->out_dtype), qn_dtype_name(spec->dtype));
 }
 
-static bool check_kv_dtype(const qn_kernel_spec *spec, qn_reason *reason) {
-  if (spec->kv_dtype == QN_ANY || spec->kv_dtype == spec->dtype) return true;
-  return qn_refuse(reason, QN_WHY_dtype, "k and v in the element type of q", "%s with q in %s",
-                   qn_dtype_name(spec->kv_dtype), qn_dtype_name(spec->dtype));
-}
-
-static bool check_kv_scales(const qn_kernel_spec *spec, qn_reason *reason) {
-  if (spec->k_scale == QN_KV_SCALE_NONE && spec->v_scale == QN_KV_SCALE_NONE) return true;
-  return qn_refuse(reason, QN_WHY_kv_cache, "k and v without scales", "%s",
-                   spec->k_scale != QN_KV_SCALE_NONE ? "k_scale" : "v_scale");
-}
-
-static bool check_pages(const qn_kernel_spec *spec, qn_reason *reason) {
-  if (spec->page_size == 0) return true;
-  return qn_refuse(reason, QN_WHY_kv_cache, "k and v without pages", "pages of %u", spec->page_size);
-}
-
 // A column block of the output is 8 wide, and a row of 8 elements of any type is copied in whole chunks of 16
 // bytes.
 static bool check_head_dim(const qn_kernel_spec *spec, qn_reason *reason) {
@@ -231,9 +214,7 @@ static bool (*const CHECKS[])(const qn_kernel_spec *spec, qn_reason *reason) = {
   check_target,
   check_dtype,
   check_out_dtype,
-  check_kv_dtype,
-  check_kv_scales,
-  check_pages,
+  qn_check_keys,
   check_head_dim,
   check_heads,
   check_causal,

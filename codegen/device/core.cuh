@@ -33,14 +33,15 @@ struct warp_state {
 struct block_state {
   sequence rows;
   tile_range tiles;
-  const u8 *k, *v, *mask;
-  int k_stride, v_stride;                       // in bytes
+  kv_rows keys;
+  const u8 *mask;
   i64 mask_q, mask_head;                        // in bytes
   int mask_kv;                                  // in bytes; a mask row is shorter than 2 GiB
   u32 tile_row;                                 // the first one of the block
   u32 first_row;                                // of this warp
   u32 row_count;                                // of all tiles
   u32 head;                                     // of row 0
+  float k_scale;
   u32 q_tile, ring;                             // shared memory
 };
 
@@ -52,18 +53,8 @@ DEVICE void load_q(a_fragment &a, u32 tile, int block, int step) {
   make_a(a, loaded);
 }
 
-DEVICE void load_kv_tile(const block_state &block, int index) {
-  u32 k_tile = block.ring + (u32)index % STAGES * KV_TILE_BYTES;
-  int first = index * (int)TILE_KV;
-  const u8 *k = block.k + mul_wide(first, block.k_stride), *v = block.v + mul_wide(first, block.v_stride);
-  tile_load<TILE_KV, QK_CHUNKS, QK_STRIDE>(k_tile, (u32)(block.rows.kv_len - first),
-                                           [&](u32 row) { return k + mul_wide(row, block.k_stride); });
-  tile_load<TILE_KV, V_CHUNKS, V_STRIDE>(k_tile + K_TILE_BYTES, (u32)(block.rows.kv_len - first),
-                                         [&](u32 row) { return v + mul_wide(row, block.v_stride); });
-}
-
-// scores = q k^T
-DEVICE void compute_scores(warp_state &warp, u32 q_tile, u32 k_tile) {
+// scores = q k^T, times the scale of k
+DEVICE void compute_scores(warp_state &warp, u32 q_tile, u32 k_tile, float k_scale) {
   u32 lane = thread_index() % 32;
 #pragma unroll
   for (int m = 0; m < ROW_BLOCKS; m++)
@@ -93,6 +84,13 @@ DEVICE void compute_scores(warp_state &warp, u32 q_tile, u32 k_tile) {
       }
     }
   }
+  if constexpr (K_SCALE == KV_SCALE_NONE) return;
+#pragma unroll
+  for (int m = 0; m < ROW_BLOCKS; m++)
+#pragma unroll
+    for (int n = 0; n < WARP_KV / 8; n++)
+#pragma unroll
+      for (int i = 0; i < 4; i++) warp.scores[m][n][i] = mul_rn(warp.scores[m][n][i], k_scale);
 }
 
 // output += weights v
@@ -130,13 +128,13 @@ DEVICE row_view view_row(const block_state &block, u32 row, float slope) {
 DEVICE void process_tile(const block_state &block, warp_state &warp, int index) {
   cp_async_wait<STAGES - 2>();
   block_sync(); // tile `index` has arrived for all, and all are done with tile index - 1, whose buffer is next
-  if (index + STAGES - 1 < block.tiles.end) load_kv_tile(block, index + STAGES - 1);
+  if (index + STAGES - 1 < block.tiles.end) load_kv_tile(block.keys, block.ring, index + STAGES - 1);
   cp_async_commit();
 
   // A warp's share of the rows of a tile is a tile of its own: swizzles repeat every 8 rows.
-  u32 k_tile = block.ring + (u32)index % STAGES * KV_TILE_BYTES, v_tile = k_tile + K_TILE_BYTES;
+  u32 k_tile = take_kv_tile(block.ring, index), v_tile = k_tile + K_TILE_BYTES;
   int first = index * (int)TILE_KV + (int)(kv_warp() * WARP_KV);
-  compute_scores(warp, block.q_tile, k_tile + kv_warp() * (WARP_KV * QK_STRIDE * 16));
+  compute_scores(warp, block.q_tile, k_tile + kv_warp() * (WARP_KV * QK_STRIDE * 16), block.k_scale);
   u32 group = thread_index() % 32 / 4;
 #pragma unroll
   for (int m = 0; m < ROW_BLOCKS; m++)
@@ -168,17 +166,14 @@ DEVICE block_state open_block(const launch_params &params, u32 tile_row, u32 ind
   return block;
 }
 
+DEVICE u32 kv_head_of(const block_state &block) { return block.head / (HEADS / KV_HEADS); }
+
 // Says where the block's keys lie and which tiles of them its rows see. There must be a row.
 DEVICE void find_keys(block_state &block, const launch_params &params) {
-  u32 kv_head = block.head / (HEADS / KV_HEADS);
   const sequence &rows = block.rows;
-  block.k = (const u8 *)params.k +
-            (rows.batch * params.k_batch + rows.first_kv * params.k_position + kv_head * params.k_head) * ELEMENT_BYTES;
-  block.v = (const u8 *)params.v +
-            (rows.batch * params.v_batch + rows.first_kv * params.v_position + kv_head * params.v_head) * ELEMENT_BYTES;
+  block.keys = find_kv_rows(params, rows, kv_head_of(block));
+  block.k_scale = read_kv_scale<K_SCALE>(params.k_scale, kv_head_of(block));
   block.mask = (const u8 *)params.mask + (rows.batch * params.mask_batch + block.head * params.mask_head) * MASK_BYTES;
-  block.k_stride = (int)(params.k_position * ELEMENT_BYTES);
-  block.v_stride = (int)(params.v_position * ELEMENT_BYTES);
   block.mask_q = params.mask_q * MASK_BYTES;
   block.mask_head = params.mask_head * MASK_BYTES;
   block.mask_kv = (int)(params.mask_kv * MASK_BYTES);
@@ -218,7 +213,7 @@ DEVICE void walk_tiles(const block_state &block, warp_state &warp, const launch_
   });
 #pragma unroll
   for (int i = 0; i < STAGES - 1; i++) {
-    if (block.tiles.begin + i < block.tiles.end) load_kv_tile(block, block.tiles.begin + i);
+    if (block.tiles.begin + i < block.tiles.end) load_kv_tile(block.keys, block.ring, block.tiles.begin + i);
     cp_async_commit();
   }
   if constexpr (Q_IN_REGISTERS) {

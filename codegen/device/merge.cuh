@@ -42,11 +42,11 @@ DEVICE void merge_splits(const launch_params &params, u32 parts, u64 row) {
     st_shared_u64(parts + MERGE_WARPS * V_HEAD_DIM * 4 + warp * 8, (u64)bits_of(largest) | (u64)bits_of(sum) << 32);
 }
 
-// The factor that makes the finished row of a sum: one over the sum of all weights, the sink's included.
-DEVICE float finish_row(const row_state &row, float sink) {
+// The factor that makes the finished row of a sum: v's scale over the sum of all weights, the sink's included.
+DEVICE float finish_row(const row_state &row, float sink, float v_scale) {
   float largest = max_f32(row.base, sink), shrink = rebase(row.base, largest);
   float sum = fma_rn(shrink, row.sum, rebase(sink, largest));
-  return sum == 0.0f ? 0.0f : div_rn(shrink, sum); // a row that sees nothing is zero
+  return sum == 0.0f ? 0.0f : div_rn(mul_rn(shrink, v_scale), sum); // a row that sees nothing is zero
 }
 
 DEVICE void merge(const launch_params &params) {
@@ -58,11 +58,12 @@ DEVICE void merge(const launch_params &params) {
   block_sync();
   if (thread_index() >= 32) return;
 
+  float v_scale = read_kv_scale<V_SCALE>(params.v_scale, head / (HEADS / KV_HEADS));
 #pragma unroll
   for (u32 chunk = thread_index(); chunk < PART_CHUNKS; chunk += 32) {
     float total[4];
     row_state state = combine_parts<MERGE_WARPS, 1>(total, parts, 0, chunk);
-    float factor = finish_row(state, read_sink(params.sinks, head));
+    float factor = finish_row(state, read_sink(params.sinks, head), v_scale);
     for (int c = 0; c < 4; c++) total[c] = mul_rn(total[c], factor);
     stage_four(staged, 0, chunk * 4, total);
   }

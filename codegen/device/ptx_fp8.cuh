@@ -11,8 +11,9 @@ DEVICE u16 e5m2x2_from_f32(float low, float high) {
   asm("cvt.rn.satfinite.e5m2x2.f32 %0, %1, %2;" : "=h"(result) : "f"(high), "f"(low));
   return result;
 }
-DEVICE float f32_from_e4m3(u32 code) {
+DEVICE u32 f16x2_from_e4m3x2(u32 codes) {
   u32 result;
-  asm("cvt.rn.f16x2.e4m3x2 %0, %1;" : "=r"(result) : "h"((u16)code));
-  return f32_from_f16(result & 0xffffu);
+  asm("cvt.rn.f16x2.e4m3x2 %0, %1;" : "=r"(result) : "h"((u16)codes));
+  return result;
 }
+DEVICE float f32_from_e4m3(u32 code) { return f32_from_f16(f16x2_from_e4m3x2(code) & 0xffffu); }

@@ -1,7 +1,7 @@
 // The schedule `mma`: one block computes its rows over all their keys.
 
-// Divides by the sums and stages this warp's rows.
-DEVICE void stage_output(u32 rows, warp_state &warp) {
+// Divides by the sums, multiplies by the scale of v and stages this warp's rows.
+DEVICE void stage_output(u32 rows, warp_state &warp, float v_scale) {
   u32 lane = thread_index() % 32, first = row_warp() * WARP_ROWS;
 #pragma unroll
   for (int m = 0; m < ROW_BLOCKS; m++)
@@ -10,7 +10,7 @@ DEVICE void stage_output(u32 rows, warp_state &warp) {
       float sum = warp.rows[m][half].sum;
       sum += shuffle_xor(sum, 1);
       sum += shuffle_xor(sum, 2);
-      float inverse = sum == 0.0f ? 0.0f : div_rn(1.0f, sum); // a row that sees nothing is zero
+      float inverse = sum == 0.0f ? 0.0f : div_rn(v_scale, sum); // a row that sees nothing is zero
       u32 row = first + (u32)(m * 16 + half * 8) + lane / 4;
 #pragma unroll
       for (int n = 0; n < COLUMNS; n++)
@@ -33,9 +33,10 @@ DEVICE void attention(const launch_params &params) {
 
   epilogue epilogue;
   epilogue.prepare(params);
+  float v_scale = read_kv_scale<V_SCALE>(params.v_scale, kv_head_of(block));
   cp_async_wait<0>();
   block_sync(); // no copy is under way, even if there was no kv tile, and no tile is read any more
-  stage_output(shared_base(), warp);
+  stage_output(shared_base(), warp, v_scale);
   warp_sync();
   store_rows(epilogue, params, shared_base(), row_warp() * WARP_ROWS, WARP_ROWS, block.row_count - first_row,
              [&](u32 row) {

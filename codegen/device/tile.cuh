@@ -9,7 +9,6 @@ constexpr u32 QK_CHUNKS = HEAD_DIM * ELEMENT_BYTES / 16;
 constexpr u32 V_CHUNKS = V_HEAD_DIM * ELEMENT_BYTES / 16;
 constexpr u32 Q_TILE_BYTES = TILE_Q * QK_STRIDE * 16;
 constexpr u32 K_TILE_BYTES = TILE_KV * QK_STRIDE * 16;
-constexpr u32 KV_TILE_BYTES = K_TILE_BYTES + TILE_KV * V_STRIDE * 16; // a tile of k and the one of v behind it
 
 template <u32 stride> constexpr u32 GCD_8 = stride % 8 == 0 ? 8 : stride % 4 == 0 ? 4 : stride % 2 == 0 ? 2 : 1;
 

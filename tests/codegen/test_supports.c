@@ -27,9 +27,20 @@ static qn_kernel_spec plain(void) {
   X(target, s.target = QN_TARGET_COUNT, "a target of `quench compile --help`", "target number 7")              \
   X(dtype, (s.dtype = QN_F64, s.out_dtype = QN_F64), "q, k and v in f16, bf16 or f32", "f64")                  \
   X(dtype, s.out_dtype = QN_F32, "an output of the element type of q", "f32 from q in bf16")                   \
-  X(dtype, s.kv_dtype = QN_E4M3, "k and v in the element type of q", "e4m3 with q in bf16")                    \
-  X(kv_cache, s.v_scale = QN_KV_SCALE_HEAD, "k and v without scales", "v_scale")                               \
-  X(kv_cache, s.page_size = 16, "k and v without pages", "pages of 16")                                        \
+  X(kv_cache, s.kv_dtype = QN_F32, "k and v in the element type of q, or e4m3 or e5m2 with q in f16 or bf16",  \
+    "f32 with q in bf16")                                                                                      \
+  X(kv_cache, (s.kv_dtype = QN_E4M3, s.dtype = s.out_dtype = QN_F32),                                          \
+    "k and v in the element type of q, or e4m3 or e5m2 with q in f16 or bf16", "e4m3 with q in f32")           \
+  X(head_dim, (s.kv_dtype = QN_E5M2, s.v_head_dim = 24), "head_dim and v_head_dim 16, 32, .. 256 of codes",    \
+    "head_dim 128, v_head_dim 24")                                                                             \
+  X(attribute, s.v_scale = (qn_kv_scale)3, "scales of k and v none, one, or one for each head",                \
+    "kinds number 0 and 3")                                                                                    \
+  X(kv_cache, s.page_size = 16, "pages of at most 2^20 positions, with kv_lengths",                            \
+    "pages with one length for all sequences")                                                                 \
+  X(kv_cache, (s.page_size = 16, s.varlen = true), "pages of at most 2^20 positions, with kv_lengths",         \
+    "pages with cumulative lengths")                                                                           \
+  X(kv_cache, (s.page_size = (1 << 20) + 1, s.kv_lengths = true),                                              \
+    "pages of at most 2^20 positions, with kv_lengths", "pages of 1048577")                                    \
   X(head_dim, s.head_dim = 0, "head_dim and v_head_dim 8, 16, .. 256", "head_dim 0, v_head_dim 128")           \
   X(head_dim, s.head_dim = 100, "head_dim and v_head_dim 8, 16, .. 256", "head_dim 100, v_head_dim 128")       \
   X(head_dim, s.v_head_dim = 264, "head_dim and v_head_dim 8, 16, .. 256", "head_dim 128, v_head_dim 264")     \

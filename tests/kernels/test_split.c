@@ -439,6 +439,88 @@ Test(split, heads_of_all_kinds) {
   }
 }
 
+// --- caches --------------------------------------------------------------------------------------------------
+
+static void set_lengths(split_case *c, uint32_t a, uint32_t b, uint32_t d, uint32_t e) {
+  const uint32_t lengths[] = { a, b, d, e };
+  c->spec.kv_lengths = true;
+  c->spec.lengths_dtype = QN_S32;
+  c->batch = BATCH_MAX;
+  memcpy(c->lengths, lengths, sizeof lengths);
+}
+
+Test(split, pages) {
+  static const uint32_t pages[] = { 1, 16, 32, 64, 128 };
+  for (size_t i = 0; i < QN_COUNT(pages); i++) {
+    split_case c = decode(QN_F16, 64, 300);
+    c.spec.page_size = pages[i];
+    c.heads_outside = i % 2 == 0;
+    set_lengths(&c, 300, 1, 0, 129);
+    for (c.splits = 1; c.splits < 8; c.splits += 3) check(&c);
+  }
+}
+
+Test(split, codes_of_a_cache) {
+  static const uint32_t dims[][2] = { { 64, 64 }, { 80, 80 }, { 128, 128 }, { 192, 128 }, { 256, 256 } };
+  static const qn_target targets[] = { QN_TARGET_sm_90a, QN_TARGET_sm_80 };
+  for (size_t i = 0; i < QN_COUNT(dims); i++)
+    for (int type = 0; type < 2; type++)
+      for (int kv = 0; kv < 2; kv++) {
+        split_case c = decode(type ? QN_BF16 : QN_F16, dims[i][0], 150);
+        c.spec.target = targets[(i + (size_t)type + (size_t)kv) % 2];
+        c.spec.v_head_dim = dims[i][1];
+        c.spec.kv_dtype = kv ? QN_E4M3 : QN_E5M2;
+        c.spec.k_scale = kv ? QN_KV_SCALE_TENSOR : QN_KV_SCALE_HEAD;
+        c.spec.v_scale = type ? QN_KV_SCALE_TENSOR : QN_KV_SCALE_HEAD;
+        c.splits = 2;
+        check(&c);
+      }
+}
+
+Test(split, pages_of_codes) {
+  static const uint32_t pages[] = { 16, 64, 128 };
+  for (size_t i = 0; i < QN_COUNT(pages); i++) {
+    split_case c = decode(QN_BF16, 128, 200);
+    c.spec.page_size = pages[i];
+    c.spec.kv_dtype = i % 2 ? QN_E5M2 : QN_E4M3;
+    c.spec.k_scale = c.spec.v_scale = QN_KV_SCALE_HEAD;
+    set_lengths(&c, 17, 200, 16, 5);
+    check(&c);
+  }
+}
+
+Test(split, scales_of_elements) {
+  static const qn_dtype dtypes[] = { QN_F16, QN_BF16, QN_F32 };
+  for (size_t i = 0; i < QN_COUNT(dtypes); i++) {
+    split_case c = decode(dtypes[i], 64, 100);
+    c.spec.k_scale = QN_KV_SCALE_HEAD;
+    check(&c);
+    c.spec.v_scale = QN_KV_SCALE_HEAD;
+    c.spec.k_scale = QN_KV_SCALE_NONE;
+    check(&c);
+  }
+}
+
+// Prefill over a cache: the same keys in the schedule mma.
+Test(split, caches_in_the_schedule_mma) {
+  static const qn_causal causal[] = { QN_CAUSAL_NONE, QN_CAUSAL_BOTTOM_RIGHT };
+  for (int codes = 0; codes < 2; codes++)
+    for (int packed = 0; packed < 2; packed++) {
+      split_case c = decode(QN_BF16, 64, 260);
+      c.spec.schedule = QN_SCHEDULE_mma;
+      c.spec.pack_heads = packed;
+      c.spec.causal = causal[packed];
+      c.spec.page_size = 16;
+      c.spec.kv_dtype = codes ? QN_E4M3 : QN_ANY;
+      c.spec.k_scale = c.spec.v_scale = codes ? QN_KV_SCALE_TENSOR : QN_KV_SCALE_NONE;
+      c.q_len = 70;
+      set_lengths(&c, 260, 70, 0, 131);
+      check(&c);
+    }
+}
+
+// --- head dims -----------------------------------------------------------------------------------------------
+
 Test(split, head_dims) {
   static const uint32_t dims[][2] = { { 64, 64 },   { 80, 80 }, { 128, 128 }, { 192, 128 },
                                       { 256, 256 }, { 8, 8 },   { 40, 24 } };
