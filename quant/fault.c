@@ -43,7 +43,9 @@ const char *qn_scheme_find_fault(const qn_scheme *s) {
   if (!is_rounding(s->compute)) return "rounds the quotient to a type other than f32, f16 and bf16";
   if (s->round_input != QN_ANY && !is_rounding(s->round_input))
     return "rounds the value to a type other than f32, f16 and bf16";
-  if ((s->ties == QN_TIES_ZERO || s->zero_sign != QN_ZERO_SIGN_KEPT) && target != QN_E2M1)
+  if (s->zero_sign == QN_ZERO_SIGN_EXACT && !qn_dtype_is_float(target))
+    return "has a rule for the sign of 0 and codes that have none";
+  if ((s->ties == QN_TIES_ZERO || s->zero_sign > QN_ZERO_SIGN_EXACT) && target != QN_E2M1)
     return "has a rule for ties or for the sign of 0 that is for e2m1";
   if (s->granularity == QN_PER_GROUP && s->group == 0) return "has groups of 0 elements";
   if (s->dynamic) return find_scale_fault(s);

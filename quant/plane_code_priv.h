@@ -42,7 +42,7 @@ static group_scale choose(const qn_plane *plane, const qn_recipe *recipe, uint64
   if (recipe->zero_point) {
     if (isnan(low)) low = high = 0;
     scale = qn_recipe_scale_of_range(recipe, low, high);
-    result.zero_point = qn_recipe_zero_point(recipe, low, scale);
+    result.zero_point = qn_recipe_zero_point(recipe, low, high, scale);
     store(plane->zero_point_dtype, plane->out.zero_points, place, result.zero_point);
   } else {
     if (args->scale_bound.values) amax = qn_real_min(amax, (qn_real)args->scale_bound.values[0]);

@@ -152,10 +152,10 @@ static inline qn_recipe qn_recipe_of(const qn_scheme *scheme) {
   r.bump = qn_recipe_bump(scheme, r.range);
   r.exponent = (int)(qn_real_bits(r.range) >> 23) - 127;
   r.scale_of_zero = qn_recipe_epsilon((qn_dtype)scheme->scale_dtype);
-  double least_scale = floors[scheme->floor].is_amax ? 0 : floors[scheme->floor].value;
-  if (qn_recipe_makes_power(&r) && least_scale > 0) least_scale = exp2(ceil(log2(least_scale)));
-  r.scale_floor = (qn_real)least_scale;
-  r.amax_floor = floors[scheme->floor].is_amax ? (qn_real)floors[scheme->floor].value : 0;
+  double floor = floors[scheme->floor].value;
+  bool of_amax = floors[scheme->floor].is_amax;
+  if (qn_recipe_makes_power(&r) && !of_amax && floor > 0) floor = exp2(ceil(log2(floor)));
+  *(of_amax ? &r.amax_floor : &r.scale_floor) = qn_real_round(r.scale_compute, (qn_real)floor);
   return r;
 }
 

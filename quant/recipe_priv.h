@@ -130,6 +130,7 @@ QN_CODEC_FN qn_real qn_recipe_quotient(const qn_recipe *r, qn_real x, qn_real fa
 
 // The quotient as it becomes a code of a float target.
 QN_CODEC_FN qn_real qn_recipe_float(const qn_recipe *r, qn_real quotient) {
+  if (r->zero_sign == QN_ZERO_SIGN_EXACT) quotient = qn_real_add(quotient, 0); // -0 + 0 is +0
   return r->nan == QN_NAN_LARGEST && quotient != quotient ? r->greatest : quotient;
 }
 
@@ -166,9 +167,10 @@ QN_CODEC_FN qn_real qn_recipe_scale_of_range(const qn_recipe *r, qn_real low, qn
   return qn_recipe_store_scale(r, s, distance == 0);
 }
 
-// Its zero point.
-QN_CODEC_FN qn_real qn_recipe_zero_point(const qn_recipe *r, qn_real low, qn_real scale) {
+// Its zero point. The epsilon replaces a scale whose zero point has been found: of nothing but zeros, 0 / 0.
+QN_CODEC_FN qn_real qn_recipe_zero_point(const qn_recipe *r, qn_real low, qn_real high, qn_real scale) {
   qn_real shift, zero_point;
+  if (r->zero == QN_ZERO_EPS && low == 0 && high == 0) return 0;
   if (r->range_rule == QN_RANGE_WITH_ZERO) low = qn_real_min(low, 0);
   shift = qn_real_round(r->scale_compute, qn_real_div(low, scale));
   zero_point = r->zero_point_rule == QN_ZERO_POINT_RULE_INNER

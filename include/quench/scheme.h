@@ -52,9 +52,11 @@ extern "C" {
   X(HALF,      "half",      "R is half the distance of least and largest code: 127.5")                     \
   X(WITH_ZERO, "with_zero", "asymmetric: from min(min, 0) to max(max, 0)")
 
-// The smallest amax or scale. A power of two that a rule makes is floored to the power of two not below it.
+// The smallest amax or scale, as a value of `scale_compute`. A power of two that a rule makes is floored to the power of
+// two not below it.
 #define QN_SCALE_FLOOR_MAP(X)                                                                             \
   X(NONE,        "none",        false, 0,            "")                                                   \
+  X(AMAX_1E_5,   "amax_1e-5",   true,  1e-5,         "amax is at least 1e-5")                              \
   X(AMAX_1E_10,  "amax_1e-10",  true,  1e-10,        "amax is at least 1e-10")                             \
   X(AMAX_1E_12,  "amax_1e-12",  true,  1e-12,        "amax is at least 1e-12")                             \
   X(SCALE_1E_10, "scale_1e-10", false, 1e-10,        "s is at least 1e-10")                                \
@@ -67,7 +69,7 @@ extern "C" {
 #define QN_SCALE_ZERO_MAP(X)                                                                              \
   X(COMPUTED, "computed", "what the formulas give: s 0 makes every quotient NaN")                          \
   X(ONE,      "one",      "s is 1, in front of the floor")                                                                       \
-  X(EPS,      "eps",      "a stored s of 0 becomes the epsilon of its type: f32 2^-23, f16 2^-10, bf16 2^-7, e4m3 2^-3")       \
+  X(EPS,      "eps",      "a stored s of 0 becomes, after the zero point is found, the epsilon of its type: f32 2^-23, f16 2^-10, bf16 2^-7, e4m3 2^-3")       \
   X(CODES,    "codes",    "s as computed, every quotient is x * 0")
 
 // A second scale, one for the tensor, given as the operand `scale` of a dynamic scheme.
@@ -101,12 +103,12 @@ extern "C" {
   X(KEPT,    "kept",    "NaN")                                                                            \
   X(LARGEST, "largest", "the largest finite code: fmin(x, max) drops a NaN")
 
-// The sign of a code of e2m1 that is 0.
+// The sign of a code of a float type that is 0.
 #define QN_ZERO_SIGN_MAP(X)                                                                               \
   X(KEPT,    "kept",    "that of the value")                                                              \
   X(EXACT,   "exact",   "that of the value, but +0 where the value is -0")                                \
-  X(DROPPED, "dropped", "+0")                                                                             \
-  X(SET,     "set",     "that of the value, but -0 where the value is 0")
+  X(DROPPED, "dropped", "+0 (e2m1 only)")                                                                   \
+  X(SET,     "set",     "that of the value, but -0 where the value is 0 (e2m1 only)")
 
 #define QN_TIES_MAP(X)                                                                                    \
   X(EVEN, "even",        "to the even code")                                                              \

@@ -125,6 +125,7 @@ CASES(signs_of_zero,
   { "fp4_block{group=4, zero_sign=exact}", { 0, -0.0, 0.1, -0.1 }, 4, 1, -1, { 0, 0, 0, 8 } },
   { "fp4_block{group=4, zero_sign=dropped}", { 0, -0.0, 0.1, -0.1 }, 4, 1, -1, { 0, 0, 0, 0 } },
   { "fp4_block{group=4, zero_sign=set}", { 0, -0.0, 0.1, -0.1 }, 4, 1, -1, { 8, 8, 0, 8 } },
+  { "fp8_static{zero_sign=exact}", { 0, -0.0, -0x1p-20, 0x1p-20 }, 4, 1, -1, { 0, 0, 0x80, 0 } },
   { "fp4_block{group=4, zero_sign=dropped}", { 1, -1, 6, -6 }, 4, 1, -1, { 2, 10, 7, 15 } })
 
 CASES(narrow_codes,
@@ -193,7 +194,7 @@ Test(fields, zero_points_that_are_computed) {
       -103,
       { 0x80, (uint8_t)-103, 127 } },
     { "int8_token_zp{range=with_zero, floor=eps_f32}", { 0, 0, 0 }, 0x1p-23, -128, { 0x80, 0x80, 0x80 } },
-    { "int8_token_zp{range=with_zero, zero=eps, scale=bf16}", { 0, 0, 0 }, 0x1p-7, -128, { 0x80, 0x80, 0x80 } },
+    { "int8_token_zp{range=with_zero, zero=eps, scale=bf16}", { 0, 0, 0 }, 0x1p-7, 0, { 0, 0, 0 } },
     // min / s is -2.5: qmin - round(-2.5) is -126, round(qmin + 2.5) is -126 too; of -3.5 -124 and -124; of
     // -1.5 ...
     { "int8_token_zp{range=with_zero}", { -1.5, 0, 253.5 }, 1, -126, { 0x80, (uint8_t)-126, 127 } },
