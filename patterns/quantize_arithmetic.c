@@ -135,7 +135,7 @@ static bool read_quotient(const qn_match *match, qn_scheme *scheme, qn_reason *o
 // --- schemes ---------------------------------------------------------------------------------------------
 
 // What a rule is about, as the argument of `is_scheme` and `scheme`.
-enum { STATIC_FP8, STATIC_INTEGER, STATIC_ZERO_POINT, DYNAMIC_FP8, DYNAMIC_INTEGER };
+enum { STATIC_FP8, STATIC_INTEGER, STATIC_ZERO_POINT, DYNAMIC_FP8, DYNAMIC_INTEGER, DYNAMIC_ZERO_POINT };
 
 static bool read_static(const qn_match *match, int64_t kind, qn_scheme *scheme, qn_reason *out_reason) {
   bool channels;
@@ -200,26 +200,56 @@ static bool is_last_axis(const qn_match *match, qn_value axes, int32_t rank) {
   return rank > 0 && read_number(match, axes, &axis) && (axis == -1 || axis == rank - 1);
 }
 
+// From the least and the greatest to scale and zero point.
+static bool read_asymmetric(const qn_match *match, qn_scheme *scheme, qn_reason *out_reason) {
+  const qn_graph *graph = qn_match_get_graph(match);
+  double least, greatest, from, range;
+  bool with_zero = qn_match_get_arm(match, "mn") == 0, clipped = qn_match_get_arm(match, "zc") != ARM_NO_CLIP;
+  qn_dtype zero_point = (qn_dtype)qn_node_get_int(graph, qn_match_get_node(match, "z"), "to");
+  range_of((qn_dtype)scheme->target, &least, &greatest);
+  if (!read_number(match, qn_match_get_value(match, "least"), &from) || from != least || scheme->narrow)
+    return refuse(out_reason, "the least code");
+  if (!read_number(match, qn_match_get_value(match, "range"), &range) || range != greatest - least)
+    return refuse(out_reason, "the distance of the codes");
+  if (with_zero != (qn_match_get_arm(match, "mx") == 0) || with_zero != clipped)
+    return refuse(out_reason, "a range with 0 and zero points that are codes, or neither");
+  if (zero_point != QN_S32 && (zero_point != scheme->target || !with_zero))
+    return refuse(out_reason, "zero points in s32, or in the type of the codes where they are codes");
+  scheme->range = with_zero ? QN_RANGE_WITH_ZERO : QN_RANGE_FULL;
+  scheme->zero_point_dtype = (uint8_t)(zero_point == scheme->target ? QN_ANY : zero_point);
+  scheme->zero_point_rule =
+      qn_match_get_arm(match, "z0") == 0 ? QN_ZERO_POINT_RULE_OUTER : QN_ZERO_POINT_RULE_INNER;
+  scheme->zero_point = qn_match_get_arm(match, "a") == 0 ? QN_ZERO_POINT_AFTER : QN_ZERO_POINT_BEFORE;
+  return true;
+}
+
 static bool read_dynamic(const qn_match *match, int64_t kind, qn_scheme *scheme, qn_reason *out_reason) {
-  *scheme = qn_scheme_of(kind == DYNAMIC_FP8 ? QN_SCHEME_fp8_token : QN_SCHEME_int8_token);
+  static const qn_scheme_family FAMILIES[] = { [DYNAMIC_FP8] = QN_SCHEME_fp8_token,
+                                               [DYNAMIC_INTEGER] = QN_SCHEME_int8_token,
+                                               [DYNAMIC_ZERO_POINT] = QN_SCHEME_int8_token_zp };
+  *scheme = qn_scheme_of(FAMILIES[kind]);
   scheme->floor = QN_FLOOR_NONE;
   if (!is_last_axis(match, qn_match_get_value(match, "ax"),
                     type_of(match, qn_match_get_value(match, "w")).rank))
-    return refuse(out_reason, "the largest of the last axis");
+    return refuse(out_reason, "the last axis");
   if (!read_quotient(match, scheme, out_reason)) return false;
   return scheme->compute == QN_F32 || refuse(out_reason, "arithmetic in f32");
 }
 
+static qn_dtype codes_of(const qn_match *match) {
+  return (qn_dtype)qn_node_get_int(qn_match_get_graph(match), qn_match_get_node(match, "y"), "to");
+}
+
 static bool read_scheme(const qn_match *match, int64_t kind, qn_scheme *scheme, qn_reason *out_reason) {
-  bool dynamic = kind == DYNAMIC_FP8 || kind == DYNAMIC_INTEGER,
-       fp8 = kind == STATIC_FP8 || kind == DYNAMIC_FP8;
-  qn_dtype codes = (qn_dtype)qn_node_get_int(qn_match_get_graph(match), qn_match_get_node(match, "y"), "to");
+  bool dynamic = kind >= DYNAMIC_FP8, fp8 = kind == STATIC_FP8 || kind == DYNAMIC_FP8;
+  qn_dtype codes = codes_of(match);
   if (qn_dtype_is_float(codes) != fp8) return refuse(out_reason, fp8 ? "FP8" : "integers");
   if (!(dynamic ? read_dynamic : read_static)(match, kind, scheme, out_reason)) return false;
   if (!read_clip(match, codes, scheme, out_reason)) return false;
-  return !dynamic ||
-         (read_scale(match, scheme, out_reason) && read_floor(match, "m", "eps", true, scheme, out_reason) &&
-          read_floor(match, "s", "low", false, scheme, out_reason));
+  if (!dynamic) return true;
+  if (!read_floor(match, "s", "low", false, scheme, out_reason)) return false;
+  if (kind == DYNAMIC_ZERO_POINT) return read_asymmetric(match, scheme, out_reason);
+  return read_scale(match, scheme, out_reason) && read_floor(match, "m", "eps", true, scheme, out_reason);
 }
 
 // (what the rule is about)
@@ -246,7 +276,7 @@ static qn_status scheme(const qn_match *match, const qn_arg *args, qn_attr *out_
 // A cast to FP8.
 static bool is_cast(const qn_match *match, const qn_arg *args, qn_reason *out_reason) {
   qn_scheme scheme;
-  qn_dtype codes = (qn_dtype)qn_node_get_int(qn_match_get_graph(match), qn_match_get_node(match, "y"), "to");
+  qn_dtype codes = codes_of(match);
   (void)args;
   return qn_dtype_is_float(codes) ? read_clip(match, codes, &scheme, out_reason) : refuse(out_reason, "FP8");
 }
@@ -255,8 +285,7 @@ static qn_status cast_scheme(const qn_match *match, const qn_arg *args, qn_attr 
   qn_scheme scheme = qn_scheme_of(QN_SCHEME_fp8_cast);
   qn_reason unused;
   (void)args;
-  read_clip(match, (qn_dtype)qn_node_get_int(qn_match_get_graph(match), qn_match_get_node(match, "y"), "to"),
-            &scheme, &unused);
+  read_clip(match, codes_of(match), &scheme, &unused);
   return give_scheme(match, &scheme, out_attr);
 }
 
@@ -265,7 +294,7 @@ static qn_status cast_scheme(const qn_match *match, const qn_arg *args, qn_attr 
 // (number): an integer that the codes can be, as the float that is added to quotients.
 static bool is_code(const qn_match *match, const qn_arg *args, qn_reason *out_reason) {
   double number, least, greatest;
-  qn_dtype codes = (qn_dtype)qn_node_get_int(qn_match_get_graph(match), qn_match_get_node(match, "y"), "to");
+  qn_dtype codes = codes_of(match);
   return (read_number(match, args[0].value, &number) && range_of(codes, &least, &greatest) && number >= least &&
           number <= greatest && number == (double)(int)number) ||
          refuse(out_reason, "a constant that is a code");
@@ -278,7 +307,7 @@ static qn_status code_of(const qn_match *match, const qn_arg *args, qn_attr *out
   if (!code || !tensor) return QN_MEMORY;
   read_number(match, args[0].value, &number);
   *code = (unsigned char)(int)number;
-  qn_dtype codes = (qn_dtype)qn_node_get_int(qn_match_get_graph(match), qn_match_get_node(match, "y"), "to");
+  qn_dtype codes = codes_of(match);
   *tensor = (qn_tensor){ .dtype = codes, .data = code, .bytes = 1 };
   out_attr->tensor = tensor;
   return QN_OK;
@@ -396,7 +425,8 @@ static const qn_function functions[] = {
 
 // clang-format off
 #define WIDE     "w = cast(x)[to=_]?                                                            \n"
-#define QUOTIENT "d = div(w, s) | mul(w, reciprocal(s) | div(1, s)) | mul(w, s)                 \n"
+#define DIVIDED  "d = div(w, s) | mul(w, reciprocal(s) | div(1, s))"
+#define QUOTIENT DIVIDED " | mul(w, s)\n"
 #define CLIPS(x) "clip(" x ", lo, hi) | min(max(" x ", lo), hi) | max(min(" x ", hi), lo)"
 #define CODES    "y = cast(c)[to=t, saturate=_]                                                 \n"
 #define SCALE \
@@ -456,6 +486,24 @@ static const qn_rule rules[] = {
     .sample = X("bf16") "ax: s64[1] = -1; range: f32[] = 127; eps: f32[] = 1e-10; low: f32[] = 1.1920928955078125e-07;" S8 " |"
               X("f32") "ax: s64[1] = -1; range: f32[] = 127.5; eps: f32[] = 1e-10; low: f32[] = 1.1920928955078125e-07;" S8 " |"
               X("bf16") "ax: s64[1] = -1; range: f32[] = 0.007874015748031496; eps: f32[] = 1e-10; low: f32[] = 1.1920928955078125e-07;" S8,
+    .gain = 30 },
+  { .name = "quantize_int8_token_zero_point",
+    .doc = "Integer codes of x between the least and the greatest of its row, with that scale and zero point.",
+    .match = WIDE
+             "mn = min(reduce_min(w, ax), 0) | reduce_min(w, ax)                                \n"
+             "mx = max(reduce_max(w, ax), 0) | reduce_max(w, ax)                                \n"
+             "s0 = div(sub(mx, mn), range)                                                      \n"
+             "s = clip(s0, low) | max(s0, low) | s0                                             \n"
+             "z0 = round(sub(least, div(mn, s))) | sub(least, round(div(mn, s)))                \n"
+             "zc = " CLIPS("z0") " | z0                                                         \n"
+             "z = cast(zc)[to=tz]                                                               \n"
+             DIVIDED "\n"
+             "a = add(round(d), cast(z)[to=_]) | round(add(d, cast(z)[to=_]))                   \n"
+             "c = " CLIPS("a") "\n" CODES "=> y, s, z",
+    .where = { { "from_attention", "x", "1" }, { "is_scheme", "5" } },
+    .build = "y, s, z = quantize(x)[scheme=@scheme(5)]",
+    .sample = X("bf16") "ax: s64[1] = -1; range: f32[] = 255; least: f32[] = -128; low: f32[] = 1.1920928955078125e-07; tz = s32;" S8 " |"
+              X("f32") "ax: s64[1] = 3; range: f32[] = 255; least: f32[] = -128; low: f32[] = 1e-10; tz = s8;" S8,
     .gain = 30 },
   { .name = "quantize_groups",
     .doc = "Rows that are split into groups, each quantized as a token, and put together: groups of the rows.",

@@ -104,6 +104,18 @@ SPELLING(integers_of_each_token,
          "  i: f32[1,9,512] = round(d)\n  c: f32[1,9,512] = clip(i, least, most)\n"
          "  y: s8[1,9,512] = cast(c)[to=s8]\n  return y, u\n",
          "output=int8_token{range=half, floor=eps_f32, arithmetic=divide}")
+SPELLING(integers_of_each_token_with_zero_points,
+         "  lows: f32[1,9,1] = reduce_min(f, last)\n  highs: f32[1,9,1] = reduce_max(f, last)\n"
+         "  zero: f32[] = const[value={0}]\n  mn: f32[1,9,1] = min(lows, zero)\n  mx: f32[1,9,1] = max(highs, "
+         "zero)\n"
+         "  range: f32[] = const[value={255}]\n  eps: f32[] = const[value={1.1920928955078125e-07}]\n"
+         "  e: f32[1,9,1] = sub(mx, mn)\n  n: f32[1,9,1] = div(e, range)\n  u: f32[1,9,1] = max(n, eps)\n"
+         "  ms: f32[1,9,1] = div(mn, u)\n  mr: f32[1,9,1] = round(ms)\n  z0: f32[1,9,1] = sub(least, mr)\n"
+         "  zc: f32[1,9,1] = clip(z0, least, most)\n  z: s8[1,9,1] = cast(zc)[to=s8]\n"
+         "  zf: f32[1,9,1] = cast(z)[to=f32]\n  i: f32[1,9,1] = reciprocal(u)\n  d: f32[1,9,512] = mul(f, i)\n"
+         "  dr: f32[1,9,512] = round(d)\n  a: f32[1,9,512] = add(dr, zf)\n"
+         "  c: f32[1,9,512] = clip(a, least, most)\n  y: s8[1,9,512] = cast(c)[to=s8]\n  return y, u, z\n",
+         "y: s8[1,9,512], u: f32[1,9,1], z: s8[1,9,1] = attention(q, k, v)[out_layout=bsm, out_type=bf16, ")
 SPELLING(fp8_of_each_group,
          "  split: s64[4] = const[value={1, 9, 4, 128}]\n  join: s64[3] = const[value={1, 9, 512}]\n"
          "  fg: f32[1,9,4,128] = reshape(f, split)\n  a: f32[1,9,4,128] = abs(fg)\n"
