@@ -116,3 +116,46 @@ Test(scheme, what_is_no_scheme_is_refused) {
     cr_expect_eq(scheme.axis, 77);
   }
 }
+
+// --- the page ----------------------------------------------------------------------------------------------
+
+// docs/schemes.md has every family, every word of every field, and no scheme that cannot be read.
+Test(scheme, page_has_every_word) {
+  // clang-format off
+#define X(name, text, ...) text,
+  static const char *const words[] = {
+    QN_GRANULARITY_MAP(X) QN_ARITHMETIC_MAP(X) QN_SCALE_RULE_MAP(X) QN_SCALE_RANGE_MAP(X) QN_SCALE_FLOOR_MAP(X)
+    QN_SCALE_ZERO_MAP(X) QN_GLOBAL_SCALE_MAP(X) QN_SCALE_LAYOUT_MAP(X) QN_ZERO_POINT_MAP(X) QN_ZERO_POINT_RULE_MAP(X)
+    QN_NAN_MAP(X) QN_ZERO_SIGN_MAP(X) QN_TIES_MAP(X)
+  };
+#undef X
+  // clang-format on
+  static char page[0x10000];
+  FILE *file = fopen(QN_TEST_SCHEMES_PAGE, "r");
+  cr_assert(file);
+  page[fread(page, 1, sizeof page - 1, file)] = '\0';
+  fclose(file);
+  char quoted[64];
+  for (int family = 1; family < QN_SCHEME_FAMILY_COUNT; family++) {
+    snprintf(quoted, sizeof quoted, "`%s`", qn_scheme_family_name((qn_scheme_family)family));
+    cr_expect(strstr(page, quoted), "%s", quoted);
+  }
+  for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+    snprintf(quoted, sizeof quoted, "`%s`", words[i]);
+    cr_expect(strstr(page, quoted), "%s", quoted);
+  }
+  int read = 0;
+  for (char *at = page; (at = strchr(at, '`')); at++) {
+    char text[QN_SCHEME_TEXT_MAX], *end = strchr(at + 1, '`');
+    cr_assert(end);
+    size_t length = (size_t)(end - at - 1);
+    snprintf(text, sizeof text, "%.*s", (int)length, at + 1);
+    at = end;
+    if (!strchr(text, '{') || strstr(text, "...")) continue;
+    for (char *type = text; (type = strpbrk(type, "TU")); type++) *type = '?'; // the tensor's type
+    qn_scheme scheme;
+    cr_expect(qn_scheme_parse(text, &scheme), "%s", text);
+    read++;
+  }
+  cr_assert(read > 30, "%d", read);
+}
