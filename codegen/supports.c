@@ -34,8 +34,8 @@ static bool check_dtype(const qn_kernel_spec *spec, qn_reason *reason) {
 }
 
 static bool check_out_dtype(const qn_kernel_spec *spec, qn_reason *reason) {
-  if (spec->out_dtype == spec->dtype) return true;
-  return qn_refuse(reason, QN_WHY_dtype, "an output of the element type of q", "%s from q in %s",
+  if (spec->out_dtype == spec->dtype || spec->out_dtype == QN_F32) return true;
+  return qn_refuse(reason, QN_WHY_dtype, "an output in f32 or in the element type of q", "%s from q in %s",
                    qn_dtype_name(spec->out_dtype), qn_dtype_name(spec->dtype));
 }
 

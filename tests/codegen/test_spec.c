@@ -155,8 +155,8 @@ Test(spec_from_node, refusals) {
           "o: bf16[B,8,T,64] = attention(q, k, v, m)", "mask_shape", "a mask with a column for each key",
           "a mask of 1 columns");
   refused(QKV, "o: bf16[B,8,T,64] = attention(q, k, v)[softmax_type=f64]", "softmax_type", "f32", "f64");
-  refused(QKV, "o: f32[B,8,T,64] = attention(q, k, v)[out_type=f32]", "dtype",
-          "an output of the element type of q", "f32 from q in bf16");
+  refused(QKV, "o: f16[B,8,T,64] = attention(q, k, v)[out_type=f16]", "dtype",
+          "an output in f32 or in the element type of q", "f16 from q in bf16");
   refused(QKV ", p: bf16[B,2,P,64], r: bf16[B,2,P,64]", "o: bf16[B,8,T,64] = attention(q, k, v, _, p, r)",
           "kv_cache", "no cache operands", "past_key");
   refused(QKV, "o: bf16[B,8,T,64] = attention(q, k, v)[window_left=-2]", "window",

@@ -26,7 +26,7 @@ static qn_kernel_spec plain(void) {
 #define REFUSALS(X)                                                                                            \
   X(target, s.target = QN_TARGET_COUNT, "a target of `quench compile --help`", "target number 7")              \
   X(dtype, (s.dtype = QN_F64, s.out_dtype = QN_F64), "q, k and v in f16, bf16 or f32", "f64")                  \
-  X(dtype, s.out_dtype = QN_F32, "an output of the element type of q", "f32 from q in bf16")                   \
+  X(dtype, s.out_dtype = QN_F16, "an output in f32 or in the element type of q", "f16 from q in bf16")         \
   X(kv_cache, s.kv_dtype = QN_F32, "k and v in the element type of q, or e4m3 or e5m2 with q in f16 or bf16",  \
     "f32 with q in bf16")                                                                                      \
   X(kv_cache, (s.kv_dtype = QN_E4M3, s.dtype = s.out_dtype = QN_F32),                                          \
