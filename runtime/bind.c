@@ -159,30 +159,29 @@ static bool bind_vectors(qn_bind *b) {
   return true;
 }
 
-// A number for each channel of the output: those of one head, which all heads share, or those of all heads.
-static bool bind_channels(qn_bind *b, uint32_t index, int64_t *out_head) {
+// A number for each channel of the output: those of all heads where they lie together, in the last axis or, if
+// `two_axes` may be taken together, in the last two; else those of one head, which all heads share.
+static bool bind_channels(qn_bind *b, uint32_t index, bool two_axes, int64_t *out_head) {
+  qn_layout layout = (qn_layout)qn_node_get_int(b->graph, b->node, "out_layout");
+  bool merged = layout == QN_LAYOUT_BSM || layout == QN_LAYOUT_TM;
   int64_t dim = b->spec->v_head_dim, count = qn_bind_count(qn_bind_operand(b, index));
-  *out_head = count == dim ? 0 : dim;
-  return count == dim || count == dim * b->spec->heads || qn_bind_refuse_shape(b, index);
+  bool all = count == dim * b->spec->heads && (merged || (two_axes && layout != QN_LAYOUT_BHSD));
+  *out_head = all ? dim : 0;
+  return all || (count == dim && !merged) || qn_bind_refuse_shape(b, index);
 }
 
 // The operands of the output scheme. Scale and zero point of a scheme without channels are one number each.
 static bool bind_scales(qn_bind *b) {
   static const uint32_t pair[] = { QN_ATTENTION_OUTPUT_SCALE, QN_ATTENTION_OUTPUT_ZERO_POINT };
   qn_attention_args *args = &b->binding->args;
+  bool channels = b->spec->output.granularity == QN_PER_CHANNEL;
   for (uint32_t i = 0; i < QN_COUNT(pair); i++) {
-    int64_t head = 0;
     if (wanted_dtype(b->spec, pair[i]) == QN_ANY) continue;
-    if (b->spec->output.granularity != QN_PER_CHANNEL || b->spec->output.dynamic) {
-      if (qn_bind_count(qn_bind_operand(b, pair[i])) != 1) return qn_bind_refuse_shape(b, pair[i]);
-      continue;
-    }
-    if (!bind_channels(b, pair[i], &head)) return false;
-    if (i > 0 && head != args->output_scale_head) return qn_bind_refuse_shape(b, pair[i]);
-    args->output_scale_head = head;
+    if (channels && !bind_channels(b, pair[i], false, &args->output_scale_head)) return false;
+    if (!channels && qn_bind_count(qn_bind_operand(b, pair[i])) != 1) return qn_bind_refuse_shape(b, pair[i]);
   }
   return wanted_dtype(b->spec, QN_ATTENTION_PRE_SCALE) == QN_ANY ||
-         bind_channels(b, QN_ATTENTION_PRE_SCALE, &args->pre_scale_head);
+         bind_channels(b, QN_ATTENTION_PRE_SCALE, true, &args->pre_scale_head);
 }
 
 bool qn_bind_attention(const qn_kernel_spec *spec, const qn_graph *graph, qn_node attention,
