@@ -7,7 +7,7 @@
 
 // The factors, those with many choices first; choice 0 of each is the plain one.
 #define FACTOR_MAP(X)                                                                                          \
-  X(SCHEME, schemes)                                                                                           \
+  X(CELL, cells)                                                                                               \
   X(DIMS, dims)                                                                                                \
   X(SHAPE, shapes)                                                                                             \
   X(MASK, masks)                                                                                               \
@@ -26,18 +26,15 @@
   X(SCALE, scales)                                                                                             \
   X(ALIBI, booleans)                                                                                           \
   X(PACK, booleans)                                                                                            \
-  X(NUMERICS, numerics)
+  X(NUMERICS, numerics)                                                                                        \
+  X(SCHEDULE, schedules)                                                                                       \
+  X(UNQUANTIZED, booleans)                                                                                     \
+  X(PRE_SCALE_KIND, pre_scales)
 
-static const struct {
-  qn_dtype target;
-  qn_arithmetic arithmetic;
-  qn_dtype scale_dtype, compute, round_input;
-} schemes[] = {
-  { QN_E4M3, QN_DIVIDE, QN_F32, QN_F32, QN_ANY },    { QN_E4M3, QN_RECIPROCAL, QN_F32, QN_F32, QN_ANY },
-  { QN_E4M3, QN_MULTIPLY, QN_F32, QN_F32, QN_ANY },  { QN_E5M2, QN_DIVIDE, QN_F32, QN_F32, QN_ANY },
-  { QN_E4M3, QN_DIVIDE, QN_F16, QN_F16, QN_ANY },    { QN_E4M3, QN_DIVIDE, QN_BF16, QN_BF16, QN_ANY },
-  { QN_E4M3, QN_DIVIDE, QN_F32, QN_F32, QN_BF16 },   { QN_E5M2, QN_RECIPROCAL, QN_F16, QN_F32, QN_F16 },
-  { QN_E5M2, QN_MULTIPLY, QN_BF16, QN_F16, QN_F32 },
+static const kernel_cell cells[] = {
+#define CELL(name, what, scheme) { name, what, scheme },
+#include "tests/kernels/cells.def"
+#undef CELL
 };
 static const struct {
   uint32_t qk, v;
@@ -46,8 +43,8 @@ static const struct {
 // Ragged against every tile, one row, one key, no key, more queries than keys.
 static const struct {
   uint32_t batch, q_len, kv_len;
-} shapes[] = { { 2, 17, 33 },  { 1, 1, 1 },   { 1, 64, 64 }, { 1, 129, 257 }, { 2, 40, 100 },
-               { 1, 130, 40 }, { 2, 1, 200 }, { 3, 5, 70 },  { 1, 5, 0 },     { 1, 66, 1 } };
+} shapes[] = { { 2, 17, 33 }, { 1, 1, 1 },  { 1, 64, 64 }, { 1, 129, 257 }, { 2, 40, 100 }, { 1, 130, 40 },
+               { 2, 1, 200 }, { 3, 5, 70 }, { 1, 5, 0 },   { 1, 66, 1 },    { 2, 0, 9 } };
 static const struct {
   qn_mask_kind kind;
   bool f32, per_batch, per_head, per_query;
@@ -94,6 +91,9 @@ static const float softcaps[] = { 0, 1.5f, 30 };
 static const float scales[] = { 0, 0.21f, -0.3f, 1.5f };
 static const bool booleans[] = { false, true };
 static const qn_numerics numerics[] = { QN_EXACT, QN_DIRECT };
+static const qn_schedule schedules[] = { QN_SCHEDULE_mma, QN_SCHEDULE_split, QN_SCHEDULE_quantize };
+enum { PRE_SCALE_OF_Q, PRE_SCALE_F32, PRE_SCALE_SHARED }; // where the cell has one
+static const int pre_scales[] = { PRE_SCALE_OF_Q, PRE_SCALE_F32, PRE_SCALE_SHARED };
 
 enum {
 #define X(name, table) name,
@@ -116,13 +116,9 @@ static qn_layout layout_of(qn_layout layout, kernel_lengths kind) {
   return layout == QN_LAYOUT_BSM || layout == QN_LAYOUT_TM ? QN_LAYOUT_TM : QN_LAYOUT_THD;
 }
 
-static qn_scheme scheme_of(uint8_t row) {
-  qn_scheme scheme = qn_scheme_of(QN_SCHEME_fp8_static);
-  scheme.target = schemes[row].target;
-  scheme.arithmetic = schemes[row].arithmetic;
-  scheme.scale_dtype = schemes[row].scale_dtype;
-  scheme.compute = schemes[row].compute;
-  scheme.round_input = schemes[row].round_input;
+static qn_scheme scheme_of(const kernel_cell *cell) {
+  qn_scheme scheme = qn_scheme_of(QN_SCHEME_none);
+  (void)qn_scheme_parse(cell->scheme, &scheme); // test_cover sees to it that it is one
   return scheme;
 }
 
@@ -130,8 +126,11 @@ static kernel_case make_case(qn_target only, const cover_row row) {
   qn_dtype dtype = dtypes[row[DTYPE]].dtype;
   kernel_lengths kind = lengths[row[LENGTHS]].kind;
   bool additive = masks[row[MASK]].kind == QN_MASK_ADDITIVE;
-  int sink = sinks[row[SINKS]];
+  int sink = sinks[row[SINKS]], pre_scale = pre_scales[row[PRE_SCALE_KIND]];
+  const kernel_cell *cell = &cells[row[CELL]];
+  bool pre_scaled = (cell->what & CELL_PRE_SCALE) != 0;
   return (kernel_case){
+    .cell = cell,
     .target = only < QN_TARGET_COUNT ? only : targets[row[TARGET]],
     .dtype = dtype,
     .f32_mode = dtypes[row[DTYPE]].mode,
@@ -165,17 +164,43 @@ static kernel_case make_case(qn_target only, const cover_row row) {
     .v_layout = layout_of(kv_layouts[row[KV_LAYOUTS]][1], kind),
     .out_layout = layout_of(out_layouts[row[OUT_LAYOUT]], kind),
     .storage = storages[row[STORAGE]],
-    .scheme = scheme_of(row[SCHEME]),
+    .schedule = schedules[row[SCHEDULE]],
+    .scheme = scheme_of(cell),
+    .pre_scale = !pre_scaled                   ? QN_ANY
+                 : pre_scale == PRE_SCALE_OF_Q ? dtype
+                                               : QN_F32,
+    .pre_scale_shared = pre_scaled && pre_scale == PRE_SCALE_SHARED,
+    .scale_bound = (cell->what & CELL_BOUND) != 0,
+    .unquantized = booleans[row[UNQUANTIZED]],
+    .scale_rows = (cell->what & CELL_ROWS) != 0,
     .numerics = numerics[row[NUMERICS]],
     .scale = scales[row[SCALE]],
   };
 }
 
+uint32_t kernel_cells_count(void) {
+  return QN_COUNT(cells);
+}
+
+const kernel_cell *kernel_cells_get(uint32_t index) {
+  return &cells[index];
+}
+
+qn_dtype kernel_case_twin_dtype(const kernel_case *c) {
+  return c->numerics == QN_DIRECT ? QN_F32 : c->dtype;
+}
+
+bool kernel_case_is_merged(const kernel_case *c) {
+  return c->out_layout == QN_LAYOUT_BSM || c->out_layout == QN_LAYOUT_TM;
+}
+
+// What only quantizes has no unfused form; the schedule mma gives it its rows.
 qn_kernel_spec kernel_case_spec(const kernel_case *c, bool fused) {
   return (qn_kernel_spec){
     .target = c->target,
+    .schedule = fused || c->schedule != QN_SCHEDULE_quantize ? c->schedule : QN_SCHEDULE_mma,
     .dtype = c->dtype,
-    .out_dtype = c->dtype,
+    .out_dtype = fused ? c->dtype : kernel_case_twin_dtype(c),
     .head_dim = c->head_dim,
     .v_head_dim = c->v_head_dim,
     .heads = c->heads,
@@ -194,6 +219,9 @@ qn_kernel_spec kernel_case_spec(const kernel_case *c, bool fused) {
     .lengths_dtype = c->lengths == LENGTHS_FIXED ? QN_ANY : c->lengths_dtype,
     .pack_heads = c->pack_heads,
     .output = fused ? c->scheme : qn_scheme_of(QN_SCHEME_none),
+    .pre_scale_dtype = fused ? c->pre_scale : QN_ANY,
+    .scale_bound = fused && c->scale_bound,
+    .unquantized = fused && c->unquantized,
     .numerics = fused ? c->numerics : QN_EXACT,
     .f32_mode = c->f32_mode,
   };
@@ -201,20 +229,57 @@ qn_kernel_spec kernel_case_spec(const kernel_case *c, bool fused) {
 
 // --- choosing ----------------------------------------------------------------------------------------------
 
+// What a cell says of groups must be so, and its scales need a place: tokens over all heads are those of a
+// layout that merges the heads.
+static bool fits_cell(const kernel_case *c, const qn_kernel_spec *spec) {
+  qn_attention_args args = { .batch = c->batch, .q_len = c->q_len };
+  bool in_groups = c->scheme.granularity == QN_PER_GROUP;
+  if (in_groups && (c->v_head_dim % c->scheme.group != 0) != ((c->cell->what & CELL_OVER_HEADS) != 0))
+    return false;
+  if (c->scheme.pad && !kernel_case_is_merged(c)) return false;
+  // The factors of all heads lie beside each other in the last axis, or in the last two.
+  if (c->pre_scale != QN_ANY && c->pre_scale_shared == kernel_case_is_merged(c)) return false;
+  if (c->pre_scale != QN_ANY && !c->pre_scale_shared && c->out_layout == QN_LAYOUT_BHSD) return false;
+  return !c->scheme.dynamic || qn_attention_args_set_dense_scales(spec, c->out_layout, c->q_len, &args);
+}
+
 // Two options of which the operation itself takes but one, or that a target refuses together.
 static bool allows(const void *user, const cover_row row) {
   kernel_case c = make_case(*(const qn_target *)user, row);
   if (c.mask && c.lengths == LENGTHS_VARLEN) return false; // a mask has no place for a token of all sequences
   // Products of single TF32 numbers are so coarse that with scores of hundreds any output may be right.
   if (c.dtype == QN_F32 && c.f32_mode == QN_F32_TF32 && c.scale > 1) return false;
-  qn_kernel_spec spec = kernel_case_spec(&c, true);
-  return qn_target_supports(&spec, NULL);
+  if (c.schedule == QN_SCHEDULE_quantize && c.numerics == QN_DIRECT) return false; // its rows are rounded
+  qn_kernel_spec spec = kernel_case_spec(&c, true), twin = kernel_case_spec(&c, false);
+  return fits_cell(&c, &spec) && qn_target_supports(&spec, NULL) && qn_target_supports(&twin, NULL);
 }
 
 static cover_space space_of(const qn_target *only, uint8_t counts[FACTORS]) {
   memcpy(counts, choices, sizeof(choices));
   if (*only < QN_TARGET_COUNT) counts[TARGET] = 1;
-  return (cover_space){ .factors = FACTORS, .choices = counts, .allows = allows, .user = only };
+  return (cover_space){ .factors = FACTORS, .choices = counts, .allows = allows, .user = only, .each = 2 };
+}
+
+// 533 tokens of 40 heads, once a family: counts that are multiples of nothing a kernel works in. Few keys and
+// the smallest head_dim that the family's groups allow keep it cheap.
+static uint32_t add_large_cases(const cover_space *space, uint32_t count,
+                                kernel_case out_cases[KERNEL_CASES_MAX]) {
+  uint32_t families = 0;
+  for (uint32_t i = 0; i < QN_COUNT(cells) && count < KERNEL_CASES_MAX; i++) {
+    cover_row row = { 0 };
+    row[CELL] = (uint8_t)i, row[DTYPE] = 1, row[OUT_LAYOUT] = 2; // bf16, bsm
+    kernel_case c = make_case(*(const qn_target *)space->user, row);
+    bool groups_fit = c.scheme.granularity == QN_PER_GROUP && (c.cell->what & CELL_OVER_HEADS) == 0;
+    c.head_dim = 16;
+    c.v_head_dim = groups_fit ? c.scheme.group : 16;
+    c.heads = c.kv_heads = 40;
+    c.batch = 1, c.q_len = 533, c.kv_len = 3;
+    qn_kernel_spec spec = kernel_case_spec(&c, true);
+    if (families >> c.scheme.family & 1 || !fits_cell(&c, &spec) || !qn_target_supports(&spec, NULL)) continue;
+    families |= 1u << c.scheme.family;
+    out_cases[count++] = c;
+  }
+  return count;
 }
 
 uint32_t kernel_cases_cover(qn_target only, kernel_case out_cases[KERNEL_CASES_MAX], cover_totals *out_totals) {
@@ -223,10 +288,10 @@ uint32_t kernel_cases_cover(qn_target only, kernel_case out_cases[KERNEL_CASES_M
   cover_space space = space_of(&only, counts);
   uint32_t count = cover_pairs(&space, rows, KERNEL_CASES_MAX, out_totals);
   for (uint32_t i = 0; i < count; i++) out_cases[i] = make_case(only, rows[i]);
-  return count;
+  return add_large_cases(&space, count, out_cases);
 }
 
-static const uint8_t product[] = { SCHEME, DIMS, MASK, DTYPE, KV_LAYOUTS };
+static const uint8_t product[] = { CELL, DIMS, MASK, DTYPE, KV_LAYOUTS };
 
 uint32_t kernel_cases_count_product(void) {
   uint32_t count = 1;
@@ -247,37 +312,4 @@ bool kernel_cases_get_product(qn_target only, uint32_t index, uint64_t seed, ker
   if (!cover_complete(&space, fixed, &random, row)) return false;
   *out_case = make_case(only, row);
   return true;
-}
-
-// --- in words ----------------------------------------------------------------------------------------------
-
-static const char *const layouts[] = { "bhsd", "bshd", "bsm", "tm", "thd" };
-
-// Options in the order in which a person would name them; those that are plain are left out.
-void kernel_case_format(const kernel_case *c, char out_text[512]) {
-  static const char *const causal_words[] = { "none", "top_left", "bottom_right" };
-  static const char *const storage_words[] = { "dense", "packed", "padded", "unaligned" };
-  char scheme[QN_SCHEME_TEXT_MAX];
-  size_t at = 0;
-#define ADD(...) at += (size_t)snprintf(out_text + at, at < 512 ? 512 - at : 0, __VA_ARGS__)
-  qn_scheme_format(&c->scheme, scheme);
-  ADD("%s %s%s d%u", qn_target_name(c->target), qn_dtype_name(c->dtype),
-      c->dtype == QN_F32 && c->f32_mode == QN_F32_TF32 ? "(tf32)" : "", c->head_dim);
-  if (c->v_head_dim != c->head_dim) ADD("/%u", c->v_head_dim);
-  ADD(" h%u/%u%s b%u q%u kv%u", c->heads, c->kv_heads, c->pack_heads ? " packed heads" : "", c->batch, c->q_len,
-      c->kv_len);
-  if (c->causal) ADD(" causal=%s", causal_words[c->causal]);
-  if (c->window_left >= 0 || c->window_right >= 0) ADD(" window=%d,%d", c->window_left, c->window_right);
-  if (c->mask)
-    ADD(" mask=%s:%s%s%s", qn_dtype_name(c->mask_dtype), c->mask_per_batch ? "b" : "1",
-        c->mask_per_head ? "h" : "1", c->mask_per_query ? "q" : "1");
-  if (c->alibi) ADD(" alibi");
-  if (c->softcap > 0) ADD(" softcap=%g", (double)c->softcap);
-  if (c->sinks != QN_ANY) ADD(" sinks=%s", qn_dtype_name(c->sinks));
-  if (c->lengths)
-    ADD(" %s=%s", c->lengths == LENGTHS_KV ? "kv_lengths" : "varlen", qn_dtype_name(c->lengths_dtype));
-  if (c->scale != 0) ADD(" scale=%g", (double)c->scale);
-  ADD(" %s,%s,%s>%s %s %s%s", layouts[c->q_layout], layouts[c->k_layout], layouts[c->v_layout],
-      layouts[c->out_layout], storage_words[c->storage], scheme, c->numerics == QN_EXACT ? "" : " direct");
-#undef ADD
 }

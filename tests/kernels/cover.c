@@ -45,7 +45,7 @@ static bool is_allowed(const cover_space *space, uint32_t a, uint32_t choice_a, 
 }
 
 #define FOR_EACH_PAIR(space, a, x, b, y)                                                                       \
-  for (uint32_t a = 0; a < (space)->factors; a++)                                                              \
+  for (uint32_t a = (space)->each > 0; a < (space)->factors; a++)                                              \
     for (uint32_t b = a + 1; b < (space)->factors; b++)                                                        \
       for (uint32_t x = 0; x < (space)->choices[a]; x++)                                                       \
         for (uint32_t y = 0; y < (space)->choices[b]; y++)
@@ -73,9 +73,10 @@ static uint32_t cover(const cover_space *space, pair_table pairs, const cover_ro
   return fresh;
 }
 
-static void best_row(const cover_space *space, pair_table pairs, const cover_row fixed, uint64_t *random,
+// False if no row is allowed.
+static bool best_row(const cover_space *space, pair_table pairs, const cover_row fixed, uint64_t *random,
                      cover_row out_row) {
-  uint32_t best = 0;
+  int64_t best = -1;
   for (int i = 0; i < CANDIDATES; i++) {
     cover_row row;
     if (!cover_complete(space, fixed, random, row)) continue;
@@ -84,6 +85,15 @@ static void best_row(const cover_space *space, pair_table pairs, const cover_row
     best = fresh;
     memcpy(out_row, row, sizeof(cover_row));
   }
+  return best >= 0;
+}
+
+// The row around `fixed`, if there is one.
+static void add_row(const cover_space *space, pair_table pairs, const cover_row fixed, uint64_t *random,
+                    cover_row *out_rows, uint32_t max, uint32_t *count) {
+  if (*count == max || !best_row(space, pairs, fixed, random, out_rows[*count])) return;
+  cover(space, pairs, out_rows[*count], true);
+  (*count)++;
 }
 
 uint32_t cover_pairs(const cover_space *space, cover_row *out_rows, uint32_t max, cover_totals *out_totals) {
@@ -93,13 +103,16 @@ uint32_t cover_pairs(const cover_space *space, cover_row *out_rows, uint32_t max
   *out_totals = (cover_totals){ 0 };
   if (!pairs) return 0;
   *out_totals = mark_refused(space, pairs);
+  cover_row fixed;
+  for (uint32_t i = 0; i < space->each * space->choices[0]; i++) {
+    memset(fixed, COVER_ANY, sizeof(fixed));
+    fixed[0] = (uint8_t)(i / space->each);
+    add_row(space, pairs, fixed, &random, out_rows, max, &count);
+  }
   FOR_EACH_PAIR(space, a, x, b, y) {
-    cover_row fixed;
-    if (pairs[a][x][b][y] != MISSING || count == max) continue;
+    if (pairs[a][x][b][y] != MISSING) continue;
     fix_pair(fixed, a, x, b, y);
-    best_row(space, pairs, fixed, &random, out_rows[count]);
-    cover(space, pairs, out_rows[count], true);
-    count++;
+    add_row(space, pairs, fixed, &random, out_rows, max, &count);
   }
   free(pairs);
   return count;

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { COVER_FACTORS_MAX = 24, COVER_CHOICES_MAX = 16 };
+enum { COVER_FACTORS_MAX = 24, COVER_CHOICES_MAX = 96 };
 
 typedef uint8_t cover_row[COVER_FACTORS_MAX]; // a choice for each factor
 
@@ -14,10 +14,12 @@ typedef struct cover_space {
   const uint8_t *choices; // how many each factor has; choice 0 is the plain one, which goes with everything
   bool (*allows)(const void *user, const cover_row row);
   const void *user;
+  uint32_t each; // rows that each choice of factor 0 gets, where there are too many for all pairs; 0: all pairs
 } cover_space;
 
 typedef struct cover_totals {
-  uint32_t pairs, refused; // refused: not allowed even with plain choices for all else
+  uint32_t pairs, refused; // refused: not allowed even with plain choices for all else. With `each`, of the
+                           // other factors
 } cover_totals;
 
 // Fills at most `max` rows and returns their number; always the same for the same space.

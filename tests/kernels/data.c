@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static double uniform(uint64_t *state) {
+double kernel_uniform(uint64_t *state) {
   *state = *state * 6364136223846793005u + 1442695040888963407u;
   return (double)(*state >> 11) * 0x1p-53;
 }
@@ -16,7 +16,7 @@ static double uniform(uint64_t *state) {
 // Nearly normal, at most 6 in magnitude.
 static double normal(uint64_t *state) {
   double sum = -6;
-  for (int i = 0; i < 12; i++) sum += uniform(state);
+  for (int i = 0; i < 12; i++) sum += kernel_uniform(state);
   return sum;
 }
 
@@ -60,11 +60,12 @@ uint32_t kernel_data_heads(const kernel_data *data, kernel_side side) {
 }
 
 uint32_t kernel_data_dim(const kernel_data *data, kernel_side side) {
-  return side == SIDE_V || side == SIDE_OUT ? data->c.v_head_dim : data->c.head_dim;
+  return side == SIDE_Q || side == SIDE_K ? data->c.head_dim : data->c.v_head_dim;
 }
 
 qn_layout kernel_data_layout(const kernel_data *data, kernel_side side) {
-  const qn_layout layouts[SIDES] = { data->c.q_layout, data->c.k_layout, data->c.v_layout, data->c.out_layout };
+  const qn_layout layouts[SIDES] = { data->c.q_layout, data->c.k_layout, data->c.v_layout, data->c.out_layout,
+                                     data->c.out_layout };
   return layouts[side];
 }
 
@@ -83,7 +84,8 @@ uint64_t kernel_data_row(const kernel_data *data, kernel_side side, uint32_t seq
   uint64_t heads = kernel_data_heads(data, side), dim = kernel_data_dim(data, side);
   if (kernel_data_layout(data, side) == QN_LAYOUT_BHSD)
     return ((sequence * heads + head) * kernel_data_tokens(data, side, sequence) + position) * dim;
-  return (((is_keys(side) ? s->first_kv : s->first_q) + (uint64_t)position) * heads + head) * dim;
+  uint64_t token = (is_keys(side) ? s->first_kv : s->first_q) + (uint64_t)position;
+  return (token * heads + head) * dim + (side == SIDE_CODES ? token * data->fill : 0);
 }
 
 static qn_tensor shape_of(const kernel_data *data, kernel_side side, uint32_t dim) {
@@ -103,6 +105,13 @@ static qn_tensor shape_of(const kernel_data *data, kernel_side side, uint32_t di
   }
 }
 
+int32_t kernel_data_out_dims(const kernel_data *data, bool codes, int64_t out_dims[QN_RANK_MAX]) {
+  qn_tensor out = shape_of(data, SIDE_OUT, data->c.v_head_dim);
+  memcpy(out_dims, out.dims, sizeof out.dims);
+  if (codes) out_dims[out.rank - 1] += data->fill;
+  return out.rank;
+}
+
 // --- masks -------------------------------------------------------------------------------------------------
 
 double kernel_lowest(qn_dtype dtype) {
@@ -119,7 +128,7 @@ kernel_mask_row kernel_data_mask_row(const kernel_data *data, uint32_t query) {
 
 // One key in five is masked, by false or by -inf.
 static double mask_value(const kernel_data *data, kernel_mask_row row, uint32_t key, uint64_t *random) {
-  bool masked = uniform(random) < 0.2, boolean = data->c.mask == QN_MASK_BOOLEAN;
+  bool masked = kernel_uniform(random) < 0.2, boolean = data->c.mask == QN_MASK_BOOLEAN;
   double value = boolean ? 1 : normal(random), least = boolean ? 0 : -(double)INFINITY;
   if (row == MASK_ROW_NOTHING || (row == MASK_ROW_ONE_KEY && key != 0)) return least;
   if (row == MASK_ROW_LOWEST && !boolean) return kernel_lowest(data->c.mask_dtype);
@@ -222,17 +231,15 @@ qn_status kernel_data_create(qn_context *context, const kernel_case *c, uint64_t
   *out_data = (kernel_data){ .c = *c };
   lay_out_sequences(out_data);
   out_data->out_count = (uint64_t)out_data->q_tokens * c->heads * c->v_head_dim;
+  uint32_t width = c->heads * c->v_head_dim, pad = c->scheme.pad;
+  out_data->fill = pad ? (width + pad - 1) / pad * pad - width : 0;
+  int64_t dims[QN_RANK_MAX];
+  int32_t rank = kernel_data_out_dims(out_data, true, dims);
+  if (c->scheme.dynamic && !qn_scale_buffer_of(&c->scheme, rank, dims, &out_data->scales))
+    return qn_fail(context, QN_INVALID, "case", "scales that have no buffer");
   if (create_operands(out_data, &random)) return QN_OK;
   kernel_data_free(out_data);
   return qn_fail_memory(context);
-}
-
-bool kernel_data_set_scale(kernel_data *data, double scale) {
-  qn_tensor *tensor = &data->operands[QN_ATTENTION_OUTPUT_SCALE];
-  *tensor = (qn_tensor){ .dtype = (qn_dtype)data->c.scheme.scale_dtype };
-  double *values = values_for(tensor);
-  if (values) *values = scale;
-  return kernel_tensor_set(tensor, values);
 }
 
 void kernel_data_free(kernel_data *data) {
@@ -250,20 +257,42 @@ static qn_status add_input(qn_graph *graph, uint32_t operand, const qn_tensor *l
   return qn_graph_add_input(graph, name, qn_type_get(graph, like->dtype, like->rank, dims), out_value);
 }
 
+bool kernel_data_has_result(const kernel_data *data, uint32_t result) {
+  const qn_scheme *scheme = &data->c.scheme;
+  switch (result) {
+  case QN_ATTENTION_OUT: return true;
+  case QN_ATTENTION_BLOCK_SCALE: return scheme->dynamic;
+  case QN_ATTENTION_ZERO_POINT: return scheme->dynamic && scheme->zero_point;
+  default: return result == QN_ATTENTION_UNQUANTIZED && data->c.unquantized;
+  }
+}
+
+// The operands of the output scheme have their types before they have their values.
 static qn_tensor operand_of(const kernel_data *data, uint32_t operand, uint32_t v_head_dim) {
-  const qn_tensor output_scale = { .dtype = (qn_dtype)data->c.scheme.scale_dtype };
-  if (operand == QN_ATTENTION_OUTPUT_SCALE) return output_scale;
   return operand == QN_ATTENTION_V ? shape_of(data, SIDE_V, v_head_dim) : data->operands[operand];
 }
 
 static bool is_there(const kernel_data *data, uint32_t operand, bool fused) {
-  return operand == QN_ATTENTION_OUTPUT_SCALE ? fused : data->operands[operand].data != NULL;
+  bool of_scheme = operand == QN_ATTENTION_OUTPUT_SCALE ||
+                   (operand >= QN_ATTENTION_OUTPUT_ZERO_POINT && operand <= QN_ATTENTION_SCALE_BOUND);
+  return data->operands[operand].data != NULL && (fused || !of_scheme);
+}
+
+static qn_status add_outputs(qn_graph *graph, const kernel_data *data, bool fused, const qn_value *results) {
+  static const char *const names[] = { "out", "block_scale", "zero_point", "unquantized" };
+  QN_TRY(qn_graph_add_output(graph, results[0], names[0]));
+  for (uint32_t i = 1; fused && i < QN_COUNT(names); i++)
+    if (kernel_data_has_result(data, i)) QN_TRY(qn_graph_add_output(graph, results[i], names[i]));
+  return QN_OK;
 }
 
 static qn_status build(qn_graph *graph, const kernel_data *data, bool fused, uint32_t v_head_dim,
                        qn_node *out_node) {
   const kernel_case *c = &data->c;
-  qn_value operands[QN_ATTENTION_OPERAND_COUNT] = { 0 }, out;
+  qn_value operands[QN_ATTENTION_OPERAND_COUNT] = { 0 }, results[QN_ATTENTION_UNQUANTIZED + 1];
+  uint32_t result_count = 1;
+  for (uint32_t i = 1; fused && i <= QN_ATTENTION_UNQUANTIZED; i++)
+    if (kernel_data_has_result(data, i)) result_count = i + 1;
   for (uint32_t i = 0; i < QN_ATTENTION_OPERAND_COUNT; i++) {
     qn_tensor like = operand_of(data, i, v_head_dim);
     if (is_there(data, i, fused)) QN_TRY(add_input(graph, i, &like, &operands[i]));
@@ -281,17 +310,17 @@ static qn_status build(qn_graph *graph, const kernel_data *data, bool fused, uin
     { .name = "k_layout", .i = c->k_layout },
     { .name = "v_layout", .i = c->v_layout },
     { .name = "out_layout", .i = c->out_layout },
-    { .name = "out_type", .i = c->dtype },
+    { .name = "out_type", .i = fused ? c->dtype : kernel_case_twin_dtype(c) },
     { .name = "output", .scheme = fused ? &c->scheme : &none },
     { .name = "numerics", .i = fused ? c->numerics : QN_EXACT },
   };
   QN_TRY(qn_graph_add(graph,
                       qn_node_params(.op = QN_OP_attention, .operands = operands,
                                      .operand_count = QN_ATTENTION_OPERAND_COUNT, .attrs = attrs,
-                                     .attr_count = QN_COUNT(attrs), .result_count = 1),
-                      &out));
+                                     .attr_count = QN_COUNT(attrs), .result_count = result_count),
+                      results));
   *out_node = qn_graph_get_last(graph);
-  return qn_graph_add_output(graph, out, "out");
+  return add_outputs(graph, data, fused, results);
 }
 
 qn_status kernel_data_build(qn_context *context, const kernel_data *data, bool fused, uint32_t v_head_dim,

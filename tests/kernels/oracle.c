@@ -3,7 +3,6 @@
 
 #include "ir/base_priv.h"
 #include "quant/elements_priv.h"
-#include "quant/quantize_priv.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -96,41 +95,30 @@ static bool measure(const kernel_data *data, qn_attention_norms *out_norms) {
 
 static bool set_bounds(const kernel_oracle *oracle) {
   const kernel_data *data = oracle->data;
-  const qn_kernel_spec plain = kernel_case_spec(&data->c, false), fused = kernel_case_spec(&data->c, true);
+  const qn_kernel_spec twin = kernel_case_spec(&data->c, false);
   qn_attention_norms norms;
   if (!measure(data, &norms)) return false;
   for (uint32_t b = 0; b < data->batch; b++)
     for (uint32_t i = 0; i < data->sequences[b].q_len; i++) {
       qn_attention_norms row = norms;
       row.offset += mask_offset(data, i);
-      qn_attention_bound bounds[2] = { qn_attention_get_bound(&plain, &row),
-                                       qn_attention_get_bound(&fused, &row) };
+      qn_attention_bound bound = qn_attention_get_bound(&twin, &row);
       for (uint32_t h = 0; h < data->c.heads; h++)
         for (uint32_t e = 0; e < data->c.v_head_dim; e++) {
           uint64_t at = kernel_data_row(data, SIDE_OUT, b, h, i) + e;
-          oracle->bound[at] = qn_attention_bound_at(&bounds[0], oracle->expected[at], oracle->magnitude[at]);
-          oracle->fused[at] = qn_attention_bound_at(&bounds[1], oracle->expected[at], oracle->magnitude[at]);
+          oracle->bound[at] = qn_attention_bound_at(&bound, oracle->expected[at], oracle->magnitude[at]);
         }
     }
   return true;
 }
 
-// The largest outputs lie beyond the largest code, so that saturation occurs. 7 times a power of two: a value
-// of few bits over it is often halfway between two codes, and x / 7 often is not what x * (1 / 7) rounds to.
-static bool create_scale(const kernel_oracle *oracle, kernel_data *data) {
-  double amax = 0;
-  for (uint64_t i = 0; i < data->out_count; i++) amax = fmax(amax, fabs(oracle->expected[i]));
-  double most = amax / ((data->c.scheme.target == QN_E4M3 ? 448 : 57344) * 1.07);
-  double scale = amax > 0 ? 7 * exp2(floor(log2(most / 7))) : 7;
-  return kernel_data_set_scale(data, data->c.scheme.arithmetic == QN_MULTIPLY ? 1 / scale : scale);
-}
-
 static qn_status fill(qn_context *context, kernel_data *data, kernel_oracle *oracle) {
-  double **const planes[] = { &oracle->expected, &oracle->magnitude, &oracle->bound, &oracle->fused };
+  double **const planes[] = { &oracle->expected, &oracle->magnitude, &oracle->bound };
   for (size_t i = 0; i < QN_COUNT(planes); i++)
     if (!(*planes[i] = calloc(data->out_count + 1, sizeof(double)))) return qn_fail_memory(context);
   QN_TRY(run_f64(context, oracle));
-  return set_bounds(oracle) && create_scale(oracle, data) ? QN_OK : qn_fail_memory(context);
+  return set_bounds(oracle) && kernel_data_set_scheme(data, oracle->expected, 1) ? QN_OK
+                                                                                 : qn_fail_memory(context);
 }
 
 qn_status kernel_oracle_create(qn_context *context, kernel_data *data, kernel_oracle *out_oracle) {
@@ -144,90 +132,66 @@ void kernel_oracle_free(kernel_oracle *oracle) {
   free(oracle->expected);
   free(oracle->magnitude);
   free(oracle->bound);
-  free(oracle->fused);
   *oracle = (kernel_oracle){ 0 };
 }
 
 // --- checks ------------------------------------------------------------------------------------------------
 
-// The codes that the case's scheme gives for `values`, one byte each.
-static qn_status quantize(qn_context *context, const kernel_data *data, const double *values,
-                          uint8_t *out_codes) {
-  const qn_tensor *tensor = &data->operands[QN_ATTENTION_OUTPUT_SCALE];
-  const int64_t dims[] = { (int64_t)data->out_count };
-  double scale;
-  qn_elements_load(tensor->dtype, tensor->data, 1, &scale);
-  const qn_quantize_args args = { .scheme = &data->c.scheme, .rank = 1, .dims = dims, .scale = { &scale, 1 } };
-  return qn_quantize(context, &args, values, &(qn_quantized){ .codes = out_codes });
-}
-
-static void take(kernel_verdict *verdict, uint64_t index, double error, double bound, bool outside) {
+static void take(kernel_verdict *verdict, uint64_t index, double error, double bound) {
   verdict->max_error = fmax(verdict->max_error, error);
   if (bound > 0) verdict->worst = fmax(verdict->worst, error / bound);
-  if (outside && verdict->outside++ == 0) verdict->first = index;
+  if (!(error <= bound) && verdict->outside++ == 0) verdict->first = index; // NaN is outside
 }
 
-kernel_verdict kernel_oracle_check_values(const kernel_oracle *oracle, const void *out) {
+kernel_verdict kernel_oracle_check_values(const kernel_oracle *oracle, const kernel_outputs *twin) {
   const kernel_data *data = oracle->data;
+  const qn_dtype dtype = kernel_case_twin_dtype(&data->c);
   kernel_verdict verdict = { 0 };
-  uint32_t size = qn_element_size(data->c.dtype);
+  uint32_t size = qn_element_size(dtype);
   for (uint64_t i = 0; i < data->out_count; i++) {
     double value;
-    qn_elements_load(data->c.dtype, (const char *)out + i * size, 1, &value);
-    double error = fabs(value - oracle->expected[i]);
-    take(&verdict, i, error, oracle->bound[i], !(error <= oracle->bound[i])); // NaN is outside
+    qn_elements_load(dtype, twin->bytes[QN_ATTENTION_OUT] + i * size, 1, &value);
+    take(&verdict, i, fabs(value - oracle->expected[i]), oracle->bound[i]);
   }
   return verdict;
 }
 
-// The value of the code for each end of the interval.
-static qn_status quantize_end(qn_context *context, const kernel_oracle *oracle, double sign, uint8_t *codes,
-                              double *values) {
-  const kernel_data *data = oracle->data;
-  for (uint64_t i = 0; i < data->out_count; i++) {
-    values[i] = oracle->expected[i] + sign * oracle->fused[i];
-    if (data->c.numerics == QN_EXACT) values[i] = qn_element_round(data->c.dtype, values[i]);
-  }
-  QN_TRY(quantize(context, data, values, codes));
-  qn_elements_load((qn_dtype)data->c.scheme.target, codes, data->out_count, values);
-  return QN_OK;
+static double mean_square(const double *values, const double *expected, uint64_t count) {
+  double sum = 0;
+  for (uint64_t i = 0; i < count; i++) sum += (values[i] - expected[i]) * (values[i] - expected[i]);
+  return count > 0 ? sum / (double)count : 0;
 }
 
-qn_status kernel_oracle_check_codes(qn_context *context, const kernel_oracle *oracle, const uint8_t *codes,
-                                    kernel_verdict *out_verdict) {
+// What attention itself is off, by coarse products or weights, is no loss of the quantizer: independent of it,
+// it adds up with it.
+qn_status kernel_oracle_get_loss(qn_context *context, const kernel_oracle *oracle, const kernel_outputs *twin,
+                                 const kernel_outputs *fused, double *out_loss) {
   const kernel_data *data = oracle->data;
   uint64_t count = data->out_count;
-  double *low = malloc((count + 1) * sizeof(*low)), *high = malloc((count + 1) * sizeof(*high));
-  uint8_t *scratch = malloc(count + 1);
-  qn_status status = low && high && scratch ? QN_OK : qn_fail_memory(context);
-  if (status == QN_OK) status = quantize_end(context, oracle, -1, scratch, low);
-  if (status == QN_OK) status = quantize_end(context, oracle, 1, scratch, high);
-  *out_verdict = (kernel_verdict){ 0 };
-  for (uint64_t i = 0; status == QN_OK && i < count; i++) {
-    double code;
-    qn_elements_load((qn_dtype)data->c.scheme.target, &codes[i], 1, &code);
-    double middle = (low[i] + high[i]) / 2;
-    take(out_verdict, i, fabs(code - middle), (high[i] - low[i]) / 2, !(code >= low[i] && code <= high[i]));
+  double *values = malloc((count + 1) * sizeof(*values));
+  kernel_outputs ideal;
+  *out_loss = 1;
+  // Factors in front of the quantizer change what codes stand for, and a few elements are no measure.
+  if (data->c.pre_scale != QN_ANY || data->c.scale_bound || data->c.scale_rows || count < 1024) {
+    free(values);
+    return QN_OK;
   }
-  free(low);
-  free(high);
-  free(scratch);
-  return status;
-}
-
-qn_status kernel_oracle_count_different(qn_context *context, const kernel_oracle *oracle, const void *unfused,
-                                        const uint8_t *codes, uint64_t *out_different) {
-  const kernel_data *data = oracle->data;
-  double *values = malloc((data->out_count + 1) * sizeof(*values));
-  uint8_t *expected = malloc(data->out_count + 1);
-  qn_status status = values && expected ? QN_OK : qn_fail_memory(context);
+  bool made = kernel_outputs_create(data, true, &ideal);
+  qn_status status = values && made ? QN_OK : qn_fail_memory(context);
+  double best = 0, found = 0, own = 0;
+  if (status == QN_OK) status = kernel_outputs_quantize(context, data, oracle->expected, &ideal);
+  if (status == QN_OK) status = kernel_outputs_dequantize(context, data, &ideal, values);
   if (status == QN_OK) {
-    qn_elements_load(data->c.dtype, unfused, data->out_count, values);
-    status = quantize(context, data, values, expected);
+    best = mean_square(values, oracle->expected, count);
+    status = kernel_outputs_dequantize(context, data, fused, values);
   }
-  *out_different = 0;
-  for (uint64_t i = 0; status == QN_OK && i < data->out_count; i++) *out_different += expected[i] != codes[i];
+  if (status == QN_OK) {
+    found = mean_square(values, oracle->expected, count);
+    kernel_outputs_load(kernel_case_twin_dtype(&data->c), twin->bytes[QN_ATTENTION_OUT], count, values);
+    own = mean_square(values, oracle->expected, count);
+    if (best + own > 0) *out_loss = sqrt(found / (best + own));
+  }
+  if (made) kernel_outputs_free(&ideal);
   free(values);
-  free(expected);
   return status;
 }

@@ -2,17 +2,16 @@
 #ifndef TESTS_KERNELS_ORACLE_H
 #define TESTS_KERNELS_ORACLE_H
 
-#include "tests/kernels/data.h"
+#include "tests/kernels/outputs.h"
 
 typedef struct kernel_oracle {
   const kernel_data *data;
   double *expected;  // of the unfused output, before any rounding; dense, in the layout of out
   double *magnitude; // the same attention over |v|
-  double *bound;     // |unfused kernel - expected| is at most this
-  double *fused;     // the same for the value that a fused kernel quantizes
+  double *bound;     // |twin - expected| is at most this
 } kernel_oracle;
 
-// Computes all of it and gives the data its output_scale. kernel_oracle_free frees it.
+// Computes all of it and gives the data the operands of its scheme. kernel_oracle_free frees it.
 qn_status kernel_oracle_create(qn_context *context, kernel_data *data, kernel_oracle *out_oracle);
 void kernel_oracle_free(kernel_oracle *oracle);
 
@@ -23,13 +22,12 @@ typedef struct kernel_verdict {
   uint64_t first; // the first element outside
 } kernel_verdict;
 
-// An unfused output, in the case's element type, against the bound.
-kernel_verdict kernel_oracle_check_values(const kernel_oracle *oracle, const void *out);
-// Codes against those of the two ends of the bound: quantizing is monotone.
-qn_status kernel_oracle_check_codes(qn_context *context, const kernel_oracle *oracle, const uint8_t *codes,
-                                    kernel_verdict *out_verdict);
-// How many codes differ from the unfused output through the quantizer of the library.
-qn_status kernel_oracle_count_different(qn_context *context, const kernel_oracle *oracle, const void *unfused,
-                                        const uint8_t *codes, uint64_t *out_different);
+// The output of the fused kernel's twin against the bound.
+kernel_verdict kernel_oracle_check_values(const kernel_oracle *oracle, const kernel_outputs *twin);
+
+// How far the values that codes stand for are from the f64 result, root mean square, relative to what is the
+// best possible: the quantizer of the library on that result. 1 where there is nothing to tell apart.
+qn_status kernel_oracle_get_loss(qn_context *context, const kernel_oracle *oracle, const kernel_outputs *twin,
+                                 const kernel_outputs *fused, double *out_loss);
 
 #endif

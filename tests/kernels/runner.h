@@ -3,6 +3,7 @@
 #define TESTS_KERNELS_RUNNER_H
 
 #include "tests/kernels/driver.h"
+#include "tests/kernels/outputs.h"
 #include "tests/kernels/storage.h"
 
 typedef enum kernel_device { DEVICE_CUDA, DEVICE_EMULATOR, DEVICE_REFERENCE } kernel_device;
@@ -25,11 +26,11 @@ void kernel_runner_close(kernel_runner *runner);
 // The device for kernels of a target.
 qn_status kernel_runner_get_device(kernel_runner *runner, qn_target target, qn_device **out_device);
 
-// The case's output, dense: elements of the case's type, or codes. A fused kernel on cuda is also captured in a
-// CUDA graph and replayed; `out_same` then says whether the replay gave the same. Errors: also QN_BUG for what
-// a kernel did to bytes that are not its output's.
+// Runs the case's fused kernel, or its twin, and fills the outputs. What only quantizes takes the rows of
+// `twin`. A fused kernel on cuda is also captured in a CUDA graph and replayed; `out_replay` then says whether
+// the replay gave the same. Errors: also QN_BUG for what a kernel did to bytes that are not its output's.
 typedef enum kernel_replay { REPLAY_NONE, REPLAY_SAME, REPLAY_DIFFERENT } kernel_replay;
-qn_status kernel_runner_run(kernel_runner *runner, const kernel_data *data, bool fused, uint8_t *out,
-                            kernel_replay *out_replay);
+qn_status kernel_runner_run(kernel_runner *runner, const kernel_data *data, bool fused,
+                            const kernel_outputs *twin, kernel_outputs *outputs, kernel_replay *out_replay);
 
 #endif

@@ -4,10 +4,15 @@
 #include "ir/base_priv.h"
 #include "quant/elements_priv.h"
 
-// Elements behind each row that nobody may touch. 16 keep rows aligned to 16 bytes, 3 do not.
-static uint32_t gap_of(const kernel_data *data, kernel_side side) {
-  if (data->c.storage == STORAGE_PADDED) return 16;
-  if (data->c.storage == STORAGE_UNALIGNED) return side == SIDE_OUT ? 3 : 16;
+static bool is_output(kernel_side side) {
+  return side == SIDE_OUT || side == SIDE_CODES;
+}
+
+// Elements behind each row that nobody may touch. 16 keep rows aligned to 16 bytes, 3 do not; of codes that
+// share bytes it is 3 bytes.
+static uint32_t gap_of(const kernel_data *data, kernel_side side, uint32_t bits) {
+  if (data->c.storage == STORAGE_PADDED) return bits < 8 ? 32 : 16;
+  if (data->c.storage == STORAGE_UNALIGNED) return !is_output(side) ? 16 : bits < 8 ? 6 : 3;
   return 0;
 }
 
@@ -20,7 +25,7 @@ static uint32_t length_of(const kernel_data *data, kernel_side side) {
 }
 
 // One row of a token: the heads of q, then of k, then of v.
-static kernel_rows packed_rows(const kernel_data *data, kernel_side side, uint32_t element_size) {
+static kernel_rows packed_rows(const kernel_data *data, kernel_side side, uint32_t bits) {
   uint64_t before = 0, row = 0;
   for (kernel_side s = SIDE_Q; s <= SIDE_V; s++) {
     if (s == side) before = row;
@@ -30,24 +35,27 @@ static kernel_rows packed_rows(const kernel_data *data, kernel_side side, uint32
   return (kernel_rows){ .stride = { .batch = (int64_t)row * QN_MAX(data->c.q_len, data->c.kv_len),
                                     .head = kernel_data_dim(data, side),
                                     .position = (int64_t)row },
-                        .start = before * element_size,
-                        .bytes = tokens * row * element_size,
-                        .element_size = element_size };
+                        .start = before * bits / 8,
+                        .bytes = tokens * row * bits / 8,
+                        .bits = bits };
 }
 
-kernel_rows kernel_storage_of(const kernel_data *data, kernel_side side, uint32_t element_size) {
-  if (data->c.storage == STORAGE_PACKED && side != SIDE_OUT) return packed_rows(data, side, element_size);
-  int64_t row = kernel_data_dim(data, side) + gap_of(data, side), heads = kernel_data_heads(data, side);
-  int64_t length = length_of(data, side);
+// A scheme that fills tokens up finds their end by heads that lie together: the gap is behind what is added.
+kernel_rows kernel_storage_of(const kernel_data *data, kernel_side side, uint32_t bits) {
+  if (data->c.storage == STORAGE_PACKED && !is_output(side)) return packed_rows(data, side, bits);
+  int64_t gap = gap_of(data, side, bits), fill = side == SIDE_CODES ? data->fill : 0;
+  bool together = side == SIDE_CODES && data->c.scheme.pad > 0;
+  int64_t row = kernel_data_dim(data, side) + (together ? 0 : gap), heads = kernel_data_heads(data, side);
+  int64_t length = length_of(data, side), token = heads * row + (together ? fill + gap : 0);
   bool heads_outside = kernel_data_layout(data, side) == QN_LAYOUT_BHSD;
-  bool unaligned = data->c.storage == STORAGE_UNALIGNED && side == SIDE_OUT;
-  uint64_t elements = tokens_of(data, side) * (uint64_t)(heads * row) + unaligned;
-  return (kernel_rows){ .stride = { .batch = heads * length * row,
+  bool unaligned = data->c.storage == STORAGE_UNALIGNED && is_output(side);
+  uint64_t start = unaligned ? QN_MAX(bits / 8, 1) : 0;
+  return (kernel_rows){ .stride = { .batch = length * token,
                                     .head = heads_outside ? length * row : row,
-                                    .position = heads_outside ? row : heads * row },
-                        .start = unaligned ? element_size : 0,
-                        .bytes = elements * element_size,
-                        .element_size = element_size };
+                                    .position = heads_outside ? row : token },
+                        .start = start,
+                        .bytes = start + tokens_of(data, side) * (uint64_t)token * bits / 8,
+                        .bits = bits };
 }
 
 // Calls `copy` with the bytes of each row in the buffer and in the dense tensor.
@@ -55,16 +63,18 @@ static void for_each_row(const kernel_data *data, kernel_side side, const kernel
                          void (*copy)(uint8_t *stored, uint8_t *dense, size_t bytes), uint8_t *buffer,
                          uint8_t *dense) {
   bool varlen = data->c.lengths == LENGTHS_VARLEN, keys = side == SIDE_K || side == SIDE_V;
-  size_t bytes = (size_t)kernel_data_dim(data, side) * rows->element_size;
+  uint32_t heads = kernel_data_heads(data, side), dim = kernel_data_dim(data, side);
   for (uint32_t b = 0; b < data->batch; b++)
-    for (uint32_t h = 0; h < kernel_data_heads(data, side); h++)
+    for (uint32_t h = 0; h < heads; h++)
       for (uint32_t i = 0; i < kernel_data_tokens(data, side, b); i++) {
         const kernel_sequence *s = &data->sequences[b];
         int64_t position = (varlen ? keys ? s->first_kv : s->first_q : 0) + (int64_t)i;
         int64_t at =
             (varlen ? 0 : b * rows->stride.batch) + h * rows->stride.head + position * rows->stride.position;
-        copy(buffer + rows->start + at * rows->element_size,
-             dense + kernel_data_row(data, side, b, h, i) * rows->element_size, bytes);
+        uint32_t fill = side == SIDE_CODES && h == heads - 1 ? data->fill : 0;
+        copy(buffer + rows->start + (uint64_t)at * rows->bits / 8,
+             dense + kernel_data_row(data, side, b, h, i) * rows->bits / 8,
+             (size_t)(dim + fill) * rows->bits / 8);
       }
 }
 

@@ -8,11 +8,11 @@
 typedef struct kernel_rows {
   qn_strides stride;
   uint64_t start, bytes; // bytes before the first row; of the buffer
-  uint32_t element_size;
+  uint32_t bits;         // of an element
 } kernel_rows;
 
-// Rows of q, k, v, or of an output of elements of `element_size`. The sides of STORAGE_PACKED share a buffer.
-kernel_rows kernel_storage_of(const kernel_data *data, kernel_side side, uint32_t element_size);
+// Rows of q, k, v, or of an output of elements of so many bits. The sides of STORAGE_PACKED share a buffer.
+kernel_rows kernel_storage_of(const kernel_data *data, kernel_side side, uint32_t bits);
 // Between dense elements in the side's layout and the rows of a buffer.
 void kernel_storage_scatter(const kernel_data *data, kernel_side side, const kernel_rows *rows,
                             const uint8_t *dense, uint8_t *buffer);

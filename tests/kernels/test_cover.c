@@ -77,3 +77,22 @@ Test(cover, completion_keeps_what_is_fixed) {
   fixed[5] = 3;
   cr_assert_not(cover_complete(&space, fixed, &random, row));
 }
+
+// Factor 5 has the most choices; of factor 0 each gets two rows, and all pairs of the others are met.
+Test(cover, a_factor_of_many_choices) {
+  const cover_space space = { .factors = FACTORS, .choices = CHOICES, .allows = most, .each = 2 };
+  cover_row rows[MAX];
+  cover_totals totals;
+  uint32_t count = cover_pairs(&space, rows, MAX, &totals), rows_of[4] = { 0 };
+  cr_assert_eq(totals.refused, 0);
+  cr_assert_eq(totals.pairs, 3 * 12 + 3 * 9 + 2 * 7 + 2 * 5);
+  for (uint32_t i = 0; i < count; i++) {
+    cr_assert(most(NULL, rows[i]));
+    rows_of[rows[i][0]]++;
+  }
+  for (int x = 0; x < 4; x++) cr_assert_geq(rows_of[x], 2);
+  for (int a = 1; a < FACTORS; a++)
+    for (int b = a + 1; b < FACTORS; b++)
+      for (int x = 0; x < CHOICES[a]; x++)
+        for (int y = 0; y < CHOICES[b]; y++) cr_assert(has_pair(rows, count, a, x, b, y));
+}
