@@ -1,8 +1,9 @@
 // One spelling for what models write in many. The rest of the pipeline matches only what this leaves.
 //
-//   layout chains    reshape, transpose, unsqueeze, expand, ... become at most reshape, transpose, repeat,
-//   reshape no-ops           identity, casts to the same type or there and back, reshape and expand to the same
-//   shape axes             softmax counts its axis from the end equal quantizes  of one value become one
+// * layout chains become at most reshape, transpose, repeat, reshape
+// * what does nothing goes: identity, casts to the same type or there and back, reshapes to the same shape
+// * softmax counts its axis from the end
+// * equal quantizes of one value become one (passes/equal.c)
 #include "ir/element_priv.h"
 #include "passes/equal_priv.h"
 #include "passes/view_priv.h"

@@ -151,6 +151,13 @@ static bool is_constant(const qn_graph *graph, qn_value value) {
 
 // --- what the rules say ------------------------------------------------------------------------------------
 
+// How far a miss came: operations first; then what a person can act on counts more than what tells rules apart.
+static uint32_t progress_of(const qn_miss *miss) {
+  bool escapes = miss->why == QN_WHY_escapes || miss->why == QN_WHY_extra_result;
+  bool legality = miss->guard >= 0 && qn_why_get_stage(miss->why) > QN_STAGE_MATCH;
+  return miss->depth * 4 + (legality ? 3 : escapes ? 2 : miss->guard >= 0 ? 1 : 0);
+}
+
 // The rule that came closest at this root, in the words of its miss.
 static void note_closest(explainer *e, qn_matcher *matcher, const qn_rule_set *set, qn_node root,
                          diagnosis *d) {
@@ -159,7 +166,7 @@ static void note_closest(explainer *e, qn_matcher *matcher, const qn_rule_set *s
   for (uint32_t rule = 0; rule < qn_rule_set_get_count(set); rule++) {
     if (qn_match_at(matcher, e->graph, rule, root)) continue;
     const qn_miss *miss = qn_matcher_get_miss(matcher);
-    if (any && miss->depth <= best.depth) continue;
+    if (any && progress_of(miss) <= progress_of(&best)) continue;
     best = *miss;
     any = true;
   }
@@ -290,7 +297,8 @@ static diagnosis diagnose_pair(explainer *e, uint32_t index) {
   diagnosis d = judge_way(e, e->quantizes[index], quantize);
   if (d.closest) return d;
   note_closest(e, e->fusion_matcher, e->fusions, quantize, &d);
-  if (d.why != QN_WHY_escapes) return d;
+  // A narrowing cast is absorbed only where nothing else reads what it narrows.
+  if (d.why != QN_WHY_escapes && d.why != QN_WHY_cast_chain) return d;
   qn_node next = quantize; // the reader of attention's output on the way to this quantize
   for (uint32_t at = e->quantizes[index]; at; at = e->steps[at].from)
     next = qn_value_get_node(e->graph, e->steps[at].value);

@@ -180,10 +180,10 @@ static bool computes(const qn_match *match, const qn_arg *args, qn_reason *out_r
   qn_scheme scheme = scheme_of(match, &args[0]);
   int64_t results = !scheme.dynamic ? 0 : scheme.zero_point ? 2 : 1;
   return results == args[1].number ||
-         qn_refuse(out_reason, QN_WHY_scheme, "a scheme with as many results", "%s", family_name(&scheme));
+         qn_refuse(out_reason, QN_WHY_predicate, "a scheme with as many results", "%s", family_name(&scheme));
 }
 
-// (attention output, codes): something else than the one quantize reads the output as it is.
+// (attention output): something else than the one quantize reads the output as it is.
 static bool is_needed(const qn_match *match, const qn_arg *args, qn_reason *out_reason) {
   const qn_graph *graph = qn_match_get_graph(match);
   qn_consumers consumers = qn_find_consumers(graph, args[0].value);
@@ -235,7 +235,7 @@ static const qn_predicate predicates[] = {
   { .name = "attention_and_value_" kind,                                                           \
     .doc = "Attention whose output is quantized " what " and read as it is, too: the kernel writes both.", \
     .match = MATCH(results, "sc", results ", o"),                                                  \
-    .where = { GUARDS, { "computes", "sc", count }, { "is_needed", "o", "y" }, { "target_fuses", "o", "sc" } }, \
+    .where = { { "computes", "sc", count }, { "is_needed", "o" }, GUARDS, { "target_fuses", "o", "sc" } },       \
     .build = BUILD(built ", o"), .sample = sample_, .gain = 10 }
 
 static const qn_rule rules[] = {

@@ -113,6 +113,16 @@ static qn_status merged_layout(const qn_match *match, const qn_arg *args, qn_att
   return QN_OK;
 }
 
+// (value, cast of it)
+static bool keeps_values(const qn_match *match, const qn_arg *args, qn_reason *out_reason) {
+  const qn_graph *graph = qn_match_get_graph(match);
+  qn_dtype from = qn_type_get_info(graph, qn_value_get_type(graph, args[0].value)).dtype;
+  qn_dtype to = qn_type_get_info(graph, qn_value_get_type(graph, args[1].value)).dtype;
+  bool half = from == QN_F16 || from == QN_BF16;
+  return (half && to == QN_F32) || qn_refuse(out_reason, QN_WHY_cast_chain, "f16 or bf16 to f32", "%s to %s",
+                                             qn_dtype_name(from), qn_dtype_name(to));
+}
+
 // (attention output, cast of it): the accumulator is f32, so rounding it to f32 first changes nothing. From any
 // other type the cast would round a second time.
 static bool rounds_once(const qn_match *match, const qn_arg *args, qn_reason *out_reason) {
@@ -129,6 +139,7 @@ static const qn_predicate predicates[] = {
   { "attended", is_attended },
   { "merges_heads", merges_heads },
   { "unmerges", unmerges },
+  { "keeps_values", keeps_values },
   { "rounds_once", rounds_once },
   { 0 },
 };
@@ -184,6 +195,15 @@ static const qn_rule rules[] = {
     .build = "y = cast(reshape(o, shape)[y..])[to=t] \n"
              "c = cast(o)[to=t]",
     .sample = "o: f16[1,2,5,16] attended; t = f32; shape: s64[3] = {0, 0, -1}; then quantize" },
+  { .name = "quantize_before_cast",
+    .doc = "Quantize reads what a cast reads that keeps every value; other readers of the cast keep it.",
+    .match = "c = cast(o:attended)[to=t]                                       \n"
+             "y, bs, zp = quantize(c, s?, zero?, pre?, bound?)[scheme=sc]      \n"
+             "=> y, bs, zp, c",
+    .where = { { "keeps_values", "o", "c" } },
+    .build = "y, bs, zp = quantize(o, s, zero, pre, bound)[scheme=sc] \n"
+             "c = cast(o)[to=t]",
+    .sample = "o: bf16[1,2,5,64] attended; t = f32; pre: bf16[64]; sc = int8_token_zp" },
 };
 
 const qn_family qn_family_layout = {

@@ -184,3 +184,16 @@ CHAIN(a_reader_with_a_chain_of_its_own,
       "  n: f16[B,T,512] = neg(r2)\n"
       "  y: e4m3[B,T,512] = quantize(r, s)[scheme=fp8_static]\n  return y, n\n}\n",
       "neg(r)", "transpose")
+// Readers of the cast that the quantize reads, in front of the layout and behind it.
+CHAIN(a_reader_of_the_cast,
+      INPUTS O T SHAPE("0, 0, -1") R
+      "  c: f32[B,T,512] = cast(r)[to=f32]\n"
+      "  n: f32[B,T,512] = neg(c)\n"
+      "  y: e4m3[B,T,512] = quantize(c, s)[scheme=fp8_static]\n  return y, n\n}\n",
+      "f16[B,T,512] = attention(q, k, v, _, _, _, _, s)[out_layout=bsm", "quantize(")
+CHAIN(a_reader_of_a_cast_in_front_of_the_layout,
+      INPUTS O "  c: f32[B,8,T,64] = cast(o)[to=f32]\n  n: f32[B,8,T,64] = neg(c)\n"
+               "  t: f32[B,T,8,64] = transpose(c)[perm={0, 2, 1, 3}]\n" SHAPE("0, 0, -1") //
+      "  r: f32[B,T,512] = reshape(t, shape)\n"
+      "  y: e4m3[B,T,512], z: f32[B,T,1] = quantize(r)[scheme=fp8_token]\n  return y, z, n\n}\n",
+      "f16[B,T,512] = attention(q, k, v)[out_layout=bsm", "quantize(")

@@ -243,6 +243,21 @@ Test(remarks, what_the_target_refuses_is_handed_on) {
                  (qn_legality){ .fuses = refuse_head_dim }, expected, 2);
 }
 
+// Another reader is not what the target refused.
+Test(remarks, what_the_target_refuses_with_another_reader) {
+  const expectation expected[] = { BOTH("head_dim", NULL) };
+  expect_remarks(INPUTS ATTENTION MERGE "  y: e4m3[1,9,512] = quantize(r, s)[scheme=fp8_static]\n"
+                                        "  z: f16[1,9,512] = add(r, x)\n  return y, z\n}\n",
+                 (qn_legality){ .fuses = refuse_head_dim }, expected, 2);
+}
+
+Test(remarks, blocks_along_the_sequence_with_another_reader) {
+  EXPECT(INPUTS ATTENTION MERGE
+         "  y: e4m3[1,9,512], ys: f32[1,3,512] = quantize(r)[scheme=fp8_group{group=3, axis=1}]\n"
+         "  z: f16[1,9,512] = add(r, x)\n  return y, ys, z\n}\n",
+         BOTH("block_axis", "r"));
+}
+
 // What a real target lacks: one graph a cause, differing in one place.
 static void expect_refusal(const char *q_type, const char *kv_type, const char *mask_input, const char *mask,
                            const char *attrs, const char *out, const char *code) {
