@@ -1,6 +1,7 @@
 // From the arguments of a launch to grid, block, shared memory and kernel parameters.
 
 #include "codegen/launch_priv.h"
+#include "codegen/tokens_priv.h"
 
 #include "ir/base_priv.h"
 
@@ -21,14 +22,16 @@ qn_dtype qn_kernel_get_kv_dtype(const qn_kernel_spec *spec) {
 }
 
 qn_dtype qn_kernel_get_staged_dtype(const qn_kernel_spec *spec) {
-  bool fused = spec->output.family != QN_SCHEME_none;
-  return fused && spec->numerics == QN_DIRECT ? QN_F32 : spec->out_dtype;
+  bool stages = spec->output.family != QN_SCHEME_none && spec->schedule != QN_SCHEDULE_quantize;
+  return stages && spec->numerics == QN_DIRECT ? QN_F32 : spec->out_dtype;
 }
 
 // A block a tile of rows, of kv heads or of single heads, and a split of their keys; the merge has one a row of
 // the output.
 static qn_status set_grid(qn_context *context, const qn_kernel_spec *spec, const qn_attention_args *args,
                           qn_launch *launch) {
+  if (spec->schedule == QN_SCHEDULE_quantize)
+    return qn_tokens_get_grid(context, spec, args, &launch->attention.grid);
   uint32_t pack = qn_kernel_get_pack(spec);
   uint64_t q_tiles = ((uint64_t)args->q_len * pack + spec->tile_q - 1) / spec->tile_q;
   uint64_t tile_rows = (uint64_t)args->batch * (spec->heads / pack);

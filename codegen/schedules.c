@@ -3,6 +3,7 @@
 
 #include "codegen/launch_priv.h"
 #include "codegen/spec_priv.h"
+#include "codegen/tokens_priv.h"
 
 #include "ir/base_priv.h"
 
@@ -91,11 +92,14 @@ static uint32_t shared_bytes(const qn_kernel_spec *spec, const qn_tiles *tiles) 
 uint32_t qn_kernel_get_shared_bytes(const qn_kernel_spec *spec) {
   qn_kernel_spec r = *spec;
   qn_kernel_spec_resolve(&r);
+  if (r.schedule == QN_SCHEDULE_quantize) return qn_tokens_get_shared_bytes(&r);
   return shared_bytes(&r, &(qn_tiles){ r.tile_q, r.tile_kv, r.warps, r.stages });
 }
 
 qn_tiles qn_schedule_get_tiles(const qn_kernel_spec *spec) {
   if ((unsigned)spec->target >= QN_TARGET_COUNT) return (qn_tiles){ 0 };
+  // Without tiles: one row of one key.
+  if (spec->schedule == QN_SCHEDULE_quantize) return (qn_tiles){ 1, 1, qn_token_plan_of(spec).threads / 32, 1 };
   const qn_target_info *info = qn_target_get_info(spec->target);
   uint32_t bytes = qn_dtype_bits(spec->dtype) / 8;
   for (size_t i = 0; i < QN_COUNT(TILES); i++)

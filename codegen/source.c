@@ -4,11 +4,19 @@
 #include "codegen/device_text.h"
 #include "codegen/launch_priv.h"
 #include "codegen/source_priv.h"
+#include "codegen/tokens_priv.h"
 
 #include <inttypes.h>
 
 static bool is_fused(const qn_kernel_spec *spec) {
   return spec->output.family != QN_SCHEME_none;
+}
+
+static bool quantizes(const qn_kernel_spec *spec) {
+  return spec->schedule == QN_SCHEDULE_quantize;
+}
+static bool attends(const qn_kernel_spec *spec) {
+  return !quantizes(spec);
 }
 
 // --- constants -------------------------------------------------------------------------------------------
@@ -42,13 +50,6 @@ static void write_float(qn_buf *buf, const char *name, float value) {
   qn_buf_printf(buf, "constexpr float %s = ", name);
   qn_source_write_float(buf, value);
   qn_buf_printf(buf, "; // %.9g\n", (double)value);
-}
-
-// The lanes of a warp that store: all, or as many as hold whole groups.
-static uint32_t store_lanes(const qn_kernel_spec *spec) {
-  uint32_t chunk = 16 / (qn_dtype_bits(qn_kernel_get_staged_dtype(spec)) / 8);
-  uint32_t lanes = QN_MAX(spec->output.group / chunk, 1);
-  return spec->output.dynamic && lanes <= 32 ? 32 / lanes * lanes : 32;
 }
 
 // Codes that are added to a row of so many.
@@ -102,7 +103,7 @@ static void write_constants(qn_buf *buf, const qn_kernel_spec *spec) {
   qn_buf_printf(buf, "constexpr int WINDOW_LEFT = %" PRId32 ", WINDOW_RIGHT = %" PRId32 ";\n",
                 QN_MIN(spec->window_left, WINDOW_MAX), QN_MIN(spec->window_right, WINDOW_MAX));
   qn_buf_printf(buf, "constexpr bool KV_LENGTHS = %s, VARLEN = %s;\n", spec->kv_lengths ? "true" : "false",
-                spec->varlen ? "true" : "false");
+                spec->varlen && attends(spec) ? "true" : "false");
   qn_buf_printf(buf, "constexpr u32 LENGTH_BYTES = %d;\n", spec->lengths_dtype == QN_S64 ? 8 : 4);
   qn_buf_printf(buf, "constexpr int MASK = %s;\n", mask_name(spec));
   qn_buf_printf(buf, "constexpr u32 MASK_BYTES = %" PRIu32 ";\n", mask_bytes(spec));
@@ -114,12 +115,14 @@ static void write_constants(qn_buf *buf, const qn_kernel_spec *spec) {
   write_float(buf, "SOFTCAP_FACTOR", capped ? (float)(2 * spec->scale * log2e / spec->softcap) : 0);
   qn_buf_printf(buf, "constexpr bool ALIBI = %s;\n", spec->alibi ? "true" : "false");
   qn_buf_printf(buf, "constexpr int SINKS = %s;\n", qn_source_dtype_name(spec->sinks_dtype));
-  qn_buf_printf(buf, "constexpr u32 STORE_LANES = %" PRIu32 "; // see store\n", store_lanes(spec));
+  qn_buf_printf(buf, "constexpr u32 STORE_LANES = %" PRIu32 "; // see store_rows\n",
+                qn_kernel_get_store_lanes(spec));
   qn_buf_printf(buf, "constexpr int STAGED = %s, UNQUANTIZED = %s;\n",
                 qn_source_dtype_name(qn_kernel_get_staged_dtype(spec)),
                 qn_source_dtype_name(is_fused(spec) && spec->unquantized ? spec->out_dtype : QN_ANY));
   qn_buf_printf(buf, "constexpr u32 PAD_OF_HEAD = %" PRIu32 ", PAD_OF_TOKEN = %" PRIu32 "; // see store\n",
                 pad_of(spec, spec->v_head_dim), pad_of(spec, spec->heads * spec->v_head_dim));
+  qn_buf_printf(buf, "constexpr bool DEFERRED = %s;\n", qn_kernel_is_deferred(spec) ? "true" : "false");
 }
 
 // An entry of blocks of `threads`, so many of which a multiprocessor's registers suffice for, that calls
@@ -156,14 +159,25 @@ static void write_scheme(qn_buf *buf, const qn_kernel_spec *spec) {
 }
 
 static bool has_kv_codes(const qn_kernel_spec *spec) {
-  return qn_kernel_get_kv_dtype(spec) != spec->dtype;
+  return attends(spec) && qn_kernel_get_kv_dtype(spec) != spec->dtype;
 }
 static bool has_kv_elements(const qn_kernel_spec *spec) {
-  return !has_kv_codes(spec);
+  return attends(spec) && !has_kv_codes(spec);
 }
 static bool takes_codes(const qn_kernel_spec *spec) {
   return is_fused(spec) || has_kv_codes(spec);
 }
+static void write_tokens(qn_buf *buf, const qn_kernel_spec *spec) {
+  const qn_token_plan plan = qn_token_plan_of(spec);
+  qn_buf_printf(buf, "constexpr u32 ROW_CHUNKS = %" PRIu32 ", SPAN_CHUNKS = %" PRIu32 ", SPANS = %" PRIu32,
+                plan.chunks, plan.span_chunks, plan.spans);
+  qn_buf_printf(buf, ";\nconstexpr u32 TEAM = %" PRIu32 ", FLIGHT = %" PRIu32 ";\n", plan.team, plan.flight);
+}
+static void write_workspace(qn_buf *buf, const qn_kernel_spec *spec) {
+  qn_buf_printf(buf, "constexpr u32 COUNTERS = %d, ARRIVALS = %" PRIu32 ";\n", QN_WORKSPACE_COUNTERS,
+                qn_kernel_get_arrivals(spec));
+}
+
 static bool always(const qn_kernel_spec *spec) {
   return spec != NULL;
 }
@@ -174,10 +188,10 @@ static bool takes_fp4_codec(const qn_kernel_spec *spec) {
   return is_fused(spec) && !qn_target_get_info(spec->target)->fp4_cvt;
 }
 static bool takes_16(const qn_kernel_spec *spec) {
-  return spec->dtype != QN_F32;
+  return attends(spec) && spec->dtype != QN_F32;
 }
 static bool takes_f32(const qn_kernel_spec *spec) {
-  return spec->dtype == QN_F32;
+  return attends(spec) && spec->dtype == QN_F32;
 }
 static bool is_dynamic(const qn_kernel_spec *spec) {
   return is_fused(spec) && spec->output.dynamic;
@@ -198,6 +212,28 @@ static bool takes_float(const qn_kernel_spec *spec) {
   return !is_fused(spec);
 }
 
+static bool takes_group(const qn_kernel_spec *spec) {
+  return is_dynamic(spec) && !qn_kernel_is_deferred(spec);
+}
+static bool plans_tokens(const qn_kernel_spec *spec) {
+  return quantizes(spec) || qn_kernel_is_deferred(spec);
+}
+static bool quantizes_chunks(const qn_kernel_spec *spec) {
+  return quantizes(spec) && !qn_kernel_is_deferred(spec);
+}
+static bool quantizes_tokens(const qn_kernel_spec *spec) {
+  return quantizes(spec) && qn_kernel_is_deferred(spec);
+}
+static bool defers(const qn_kernel_spec *spec) {
+  return attends(spec) && qn_kernel_is_deferred(spec);
+}
+static bool stores_rows(const qn_kernel_spec *spec) {
+  return attends(spec) && !qn_kernel_is_deferred(spec);
+}
+static bool takes_workspace(const qn_kernel_spec *spec) {
+  return is_split(spec) || defers(spec);
+}
+
 // clang-format off
 // The files, and what is written for the spec alone, in the order in which they stand in a kernel.
 static const struct {
@@ -205,41 +241,50 @@ static const struct {
   bool (*takes)(const qn_kernel_spec *spec);
   void (*write)(qn_buf *buf, const qn_kernel_spec *spec); // NULL: the text is all
 } PARTS[] = {
-  { "ptx",             qn_text_ptx,             always,          NULL },
-  { "codec",           qn_text_codec_priv,      takes_codes,     NULL },
-  { "ptx_fp8",         qn_text_ptx_fp8,         takes_fp8_cvt,   NULL },
-  { "fp8_software",    qn_text_fp8_software,    takes_fp8_codec, NULL },
-  { "ptx_fp4",         qn_text_ptx_fp4,         takes_fp4_cvt,   NULL },
-  { "fp4_software",    qn_text_fp4_software,    takes_fp4_codec, NULL },
-  { "choices",         "",                      is_fused,        write_choices },
-  { "recipe",          qn_text_recipe,          is_fused,        NULL },
-  { "arithmetic",      qn_text_recipe_priv,     is_fused,        NULL },
-  { "scheme",          "",                      is_fused,        write_scheme },
-  { "numbers",         qn_text_numbers,         always,          NULL },
-  { "rows",            qn_text_rows,            always,          NULL },
-  { "tile",            qn_text_tile,            always,          NULL },
-  { "products_16",     qn_text_products_16,     takes_16,        NULL },
-  { "products_f32",    qn_text_products_f32,    takes_f32,       NULL },
-  { "sequence",        qn_text_sequence,        always,          NULL },
-  { "mask",            qn_text_mask,            always,          NULL },
-  { "softmax",         qn_text_softmax,         always,          NULL },
-  { "output",          qn_text_output,          always,          NULL },
-  { "values",          qn_text_values,          is_fused,        NULL },
-  { "divisor",         qn_text_divisor_priv,    is_fused,        NULL },
-  { "codes",           qn_text_codes,           is_fused,        NULL },
-  { "epilogue_float",  qn_text_epilogue_float,  takes_float,     NULL },
-  { "epilogue_static", qn_text_epilogue_static, takes_static,    NULL },
-  { "scales",          qn_text_scales,          is_dynamic,      NULL },
-  { "epilogue_group",  qn_text_epilogue_group,  is_dynamic,      NULL },
-  { "store",           qn_text_store,           always,          NULL },
-  { "kv_tiles",        qn_text_kv_tiles,        always,          NULL },
-  { "kv_codes",        qn_text_kv_codes,        has_kv_codes,    NULL },
-  { "kv_elements",     qn_text_kv_elements,     has_kv_elements, NULL },
-  { "core",            qn_text_core,            always,          NULL },
-  { "schedule_mma",    qn_text_schedule_mma,    takes_mma,       NULL },
-  { "parts",           qn_text_parts,           is_split,        NULL },
-  { "schedule_split",  qn_text_schedule_split,  is_split,        NULL },
-  { "merge",           qn_text_merge,           is_split,        NULL },
+  { "ptx",               qn_text_ptx,               always,                NULL },
+  { "codec",             qn_text_codec_priv,        takes_codes,           NULL },
+  { "ptx_fp8",           qn_text_ptx_fp8,           takes_fp8_cvt,         NULL },
+  { "fp8_software",      qn_text_fp8_software,      takes_fp8_codec,       NULL },
+  { "ptx_fp4",           qn_text_ptx_fp4,           takes_fp4_cvt,         NULL },
+  { "fp4_software",      qn_text_fp4_software,      takes_fp4_codec,       NULL },
+  { "choices",           "",                        is_fused,              write_choices },
+  { "recipe",            qn_text_recipe,            is_fused,              NULL },
+  { "arithmetic",        qn_text_recipe_priv,       is_fused,              NULL },
+  { "scheme",            "",                        is_fused,              write_scheme },
+  { "plan",              "",                        plans_tokens,          write_tokens },
+  { "numbers",           qn_text_numbers,           always,                NULL },
+  { "rows",              qn_text_rows,              always,                NULL },
+  { "tile",              qn_text_tile,              always,                NULL },
+  { "products_16",       qn_text_products_16,       takes_16,              NULL },
+  { "products_f32",      qn_text_products_f32,      takes_f32,             NULL },
+  { "sequence",          qn_text_sequence,          always,                NULL },
+  { "mask",              qn_text_mask,              attends,               NULL },
+  { "softmax",           qn_text_softmax,           attends,               NULL },
+  { "output",            qn_text_output,            always,                NULL },
+  { "values",            qn_text_values,            is_fused,              NULL },
+  { "divisor",           qn_text_divisor_priv,      is_fused,              NULL },
+  { "codes",             qn_text_codes,             is_fused,              NULL },
+  { "scales",            qn_text_scales,            is_dynamic,            NULL },
+  { "store",             qn_text_store,             always,                NULL },
+  { "epilogue_float",    qn_text_epilogue_float,    takes_float,           NULL },
+  { "epilogue_static",   qn_text_epilogue_static,   takes_static,          NULL },
+  { "epilogue_group",    qn_text_epilogue_group,    takes_group,           NULL },
+  { "tokens",            qn_text_tokens,            qn_kernel_is_deferred, NULL },
+  { "sizes",             "",                        takes_workspace,       write_workspace },
+  { "workspace",         qn_text_workspace,         takes_workspace,       NULL },
+  { "epilogue_deferred", qn_text_epilogue_deferred, defers,                NULL },
+  { "store_rows",        qn_text_store_rows,        stores_rows,           NULL },
+  { "kv_tiles",          qn_text_kv_tiles,          attends,               NULL },
+  { "kv_codes",          qn_text_kv_codes,          has_kv_codes,          NULL },
+  { "kv_elements",       qn_text_kv_elements,       has_kv_elements,       NULL },
+  { "core",              qn_text_core,              attends,               NULL },
+  { "schedule_mma",      qn_text_schedule_mma,      takes_mma,             NULL },
+  { "parts",             qn_text_parts,             is_split,              NULL },
+  { "schedule_split",    qn_text_schedule_split,    is_split,              NULL },
+  { "merge",             qn_text_merge,             is_split,              NULL },
+  { "schedule_quantize", qn_text_schedule_quantize, quantizes,             NULL },
+  { "quantize_chunks",   qn_text_quantize_chunks,   quantizes_chunks,      NULL },
+  { "quantize_tokens",   qn_text_quantize_tokens,   quantizes_tokens,      NULL },
 };
 // clang-format on
 
@@ -250,8 +295,10 @@ static void write_banner(qn_buf *buf, const qn_kernel_spec *spec, const char *na
   qn_buf_printf(buf, "\n");
 }
 
-// Blocks of a multiprocessor that registers must suffice for: its 65536 are 255 a thread for 8 warps.
+// Blocks of a multiprocessor that registers must suffice for: its 65536 are 255 a thread for 8 warps, or 64 for
+// the 32 that waiting for memory takes.
 static uint32_t min_blocks(const qn_kernel_spec *spec) {
+  if (quantizes(spec)) return 32 / spec->warps;
   return spec->warps < 8 ? 8 / spec->warps : 1;
 }
 
@@ -276,7 +323,8 @@ qn_status qn_kernel_write_source(qn_context *context, const qn_kernel_spec *spec
     if (PARTS[i].write != NULL) PARTS[i].write(&buf, &r);
   }
   bool merges = qn_kernel_get_merge(&r).block > 0;
-  write_entry(&buf, name, "THREADS", min_blocks(&r), is_dynamic(&r) && !merges, "attention");
+  write_entry(&buf, name, "THREADS", min_blocks(&r), is_dynamic(&r) && !merges,
+              quantizes(&r) ? "quantize" : "attention");
   if (merges) {
     qn_kernel_format_merge_name(&r, merge_name);
     write_entry(&buf, merge_name, "MERGE_WARPS * 32", 1, is_dynamic(&r), "merge");

@@ -319,12 +319,32 @@ static void append_output(name_text *name, const qn_kernel_spec *spec) {
   if (spec->numerics == QN_DIRECT) append(name, "_direct");
 }
 
-void qn_kernel_format_name(const qn_kernel_spec *spec, char out_name[128]) {
+static void finish_name(const name_text *name, char out_name[128]) {
   enum { NAME_MAX_LENGTH = 127, HASH_LENGTH = 17 };
+  if (name->length <= NAME_MAX_LENGTH)
+    snprintf(out_name, 128, "%.127s", name->text);
+  else
+    snprintf(out_name, 128, "%.*s_%016llx", NAME_MAX_LENGTH - HASH_LENGTH, name->text,
+             (unsigned long long)XXH3_64bits(name->text, name->length));
+}
+
+// A quantizer has rows and a scheme, and nothing else.
+static void format_quantizer_name(const qn_kernel_spec *spec, char out_name[128]) {
+  name_text name = { .length = 0 };
+  append(&name, "qn_quantize_%s_d%u_h%u", qn_dtype_name(spec->out_dtype), spec->v_head_dim, spec->heads);
+  append_output(&name, spec);
+  finish_name(&name, out_name);
+}
+
+void qn_kernel_format_name(const qn_kernel_spec *spec, char out_name[128]) {
   qn_kernel_spec r = *spec, chosen = *spec;
   name_text name = { .length = 0 };
   uint32_t scale_bits;
 
+  if (spec->schedule == QN_SCHEDULE_quantize) {
+    format_quantizer_name(spec, out_name);
+    return;
+  }
   chosen.tile_q = chosen.tile_kv = chosen.warps = chosen.stages = 0;
   chosen.scale = 0;
   qn_kernel_spec_resolve(&r);
@@ -345,9 +365,5 @@ void qn_kernel_format_name(const qn_kernel_spec *spec, char out_name[128]) {
       r.stages != chosen.stages)
     append(&name, "_q%u_kv%u_w%u_s%u", r.tile_q, r.tile_kv, r.warps, r.stages);
 
-  if (name.length <= NAME_MAX_LENGTH)
-    snprintf(out_name, 128, "%.127s", name.text);
-  else
-    snprintf(out_name, 128, "%.*s_%016llx", NAME_MAX_LENGTH - HASH_LENGTH, name.text,
-             (unsigned long long)XXH3_64bits(name.text, name.length));
+  finish_name(&name, out_name);
 }

@@ -40,9 +40,12 @@ qn_row_strides qn_schedule_get_strides(const qn_kernel_spec *spec);
 // The tiles that a spec takes where it does not say them; all zero where no row fits.
 qn_tiles qn_schedule_get_tiles(const qn_kernel_spec *spec);
 
-// Parts of qn_target_supports: a scheme whose scale is known before the run, a dynamic scheme in groups.
+// Parts of qn_target_supports: a scheme whose scale is known before the run, a dynamic scheme in groups, one
+// with a scale for each token; and what is quantized when all heads of a token are finished.
 bool qn_supports_static(const qn_kernel_spec *spec, qn_reason *reason);
 bool qn_supports_groups(const qn_kernel_spec *spec, qn_reason *reason);
+bool qn_supports_tokens(const qn_kernel_spec *spec, qn_reason *reason);
+bool qn_supports_deferred(const qn_kernel_spec *spec, qn_reason *reason);
 // Refuses a scheme, whose text is what was found.
 bool qn_refuse_scheme(qn_reason *reason, qn_why why, const char *expected, const qn_scheme *scheme);
 

@@ -8,6 +8,8 @@
 
 #include <math.h>
 
+enum { TOKEN_COLUMNS_MAX = 1 << 20 };
+
 static bool is_one_of(qn_dtype dtype, qn_dtype a, qn_dtype b, qn_dtype c) {
   return dtype == a || dtype == b || dtype == c;
 }
@@ -169,6 +171,7 @@ static bool check_output(const qn_kernel_spec *spec, qn_reason *reason) {
     { QN_PER_TENSOR, false, qn_supports_static },
     { QN_PER_CHANNEL, false, qn_supports_static },
     { QN_PER_GROUP, true, qn_supports_groups },
+    { QN_PER_TOKEN, true, qn_supports_tokens },
   };
   const qn_scheme *scheme = &spec->output;
   if (!is_fused(spec)) return true;
@@ -176,8 +179,8 @@ static bool check_output(const qn_kernel_spec *spec, qn_reason *reason) {
     if (EPILOGUES[i].granularity == scheme->granularity && EPILOGUES[i].dynamic == scheme->dynamic)
       return EPILOGUES[i].supports(spec, reason);
   if (scheme->dynamic)
-    return qn_refuse_scheme(reason, QN_WHY_dynamic_scale, "a scale that is known before the run, or of a group",
-                            scheme);
+    return qn_refuse_scheme(reason, QN_WHY_dynamic_scale,
+                            "a scale that is known before the run, of a group or a token", scheme);
   return qn_refuse_scheme(reason, QN_WHY_granularity, "a known scale for the tensor or for each channel",
                           scheme);
 }
@@ -192,8 +195,6 @@ static bool check_f32_mode(const qn_kernel_spec *spec, qn_reason *reason) {
 
 static bool check_tiles(const qn_kernel_spec *spec, qn_reason *reason) {
   qn_kernel_spec r = *spec;
-  if (r.schedule != QN_SCHEDULE_mma && r.schedule != QN_SCHEDULE_split)
-    return qn_refuse(reason, QN_WHY_attribute, "the schedule mma or split", "number %d", (int)r.schedule);
   qn_kernel_spec_resolve(&r);
   uint32_t kv_warps = qn_kernel_get_kv_warps(&r), row_warps = kv_warps > 0 ? r.warps / kv_warps : 0;
   bool rows_fit = r.warps >= 1 && r.warps <= 8 && (r.tile_q == row_warps * 16 || r.tile_q == row_warps * 32);
@@ -208,34 +209,57 @@ static bool check_tiles(const qn_kernel_spec *spec, qn_reason *reason) {
                    "%u bytes of %u on %s", shared, limit, qn_target_name(r.target));
 }
 
+static bool check_schedule(const qn_kernel_spec *spec, qn_reason *reason) {
+  if ((unsigned)spec->schedule < QN_SCHEDULE_COUNT) return true;
+  return qn_refuse(reason, QN_WHY_attribute, "the schedule mma, split or quantize", "number %d",
+                   (int)spec->schedule);
+}
+
+// The schedule `quantize` has rows of any length in whole chunks of 16 bytes, and a scheme.
+static bool check_token_rows(const qn_kernel_spec *spec, qn_reason *reason) {
+  uint32_t elements = 128 / qn_dtype_bits(spec->out_dtype), v = spec->v_head_dim;
+  if (!is_fused(spec)) return qn_refuse(reason, QN_WHY_scheme, "a scheme to quantize under", "none");
+  if (spec->unquantized)
+    return qn_refuse(reason, QN_WHY_extra_result, "codes alone from the schedule quantize", "unquantized");
+  if (v > 0 && v % elements == 0 && (uint64_t)spec->heads * v <= TOKEN_COLUMNS_MAX) return true;
+  return qn_refuse(reason, QN_WHY_head_dim, "rows of at most 2^20 elements, in multiples of 16 bytes",
+                   "%u heads of %u %s", spec->heads, v, qn_dtype_name(spec->out_dtype));
+}
+
 // clang-format off
 // In the order in which a person would ask; the first refusal is the answer.
-static bool (*const CHECKS[])(const qn_kernel_spec *spec, qn_reason *reason) = {
-  check_target,
-  check_dtype,
-  check_out_dtype,
-  qn_check_keys,
-  check_head_dim,
-  check_heads,
-  check_causal,
-  check_window,
-  check_softcap,
-  check_sinks,
-  check_lengths,
-  check_varlen,
-  check_mask,
-  check_mask_dtype,
-  check_scale,
-  check_output_words,
-  check_output_zero_point,
-  check_output_fault,
-  check_output_saturates,
-  check_output_pad,
-  check_pre_scale,
-  check_unfused,
-  check_output,
-  check_f32_mode,
-  check_tiles,
+static const struct {
+  bool (*check)(const qn_kernel_spec *spec, qn_reason *reason);
+  enum { ALWAYS, ATTENDS, QUANTIZES } schedules;
+} CHECKS[] = {
+  { check_schedule,           ALWAYS },
+  { check_target,             ALWAYS },
+  { check_dtype,              ALWAYS },
+  { check_out_dtype,          ALWAYS },
+  { qn_check_keys,            ATTENDS },
+  { check_head_dim,           ATTENDS },
+  { check_token_rows,         QUANTIZES },
+  { check_heads,              ALWAYS },
+  { check_causal,             ATTENDS },
+  { check_window,             ATTENDS },
+  { check_softcap,            ATTENDS },
+  { check_sinks,              ATTENDS },
+  { check_lengths,            ATTENDS },
+  { check_varlen,             ATTENDS },
+  { check_mask,               ATTENDS },
+  { check_mask_dtype,         ATTENDS },
+  { check_scale,              ATTENDS },
+  { check_output_words,       ALWAYS },
+  { check_output_zero_point,  ALWAYS },
+  { check_output_fault,       ALWAYS },
+  { check_output_saturates,   ALWAYS },
+  { check_output_pad,         ALWAYS },
+  { check_pre_scale,          ALWAYS },
+  { check_unfused,            ALWAYS },
+  { check_output,             ALWAYS },
+  { check_f32_mode,           ATTENDS },
+  { check_tiles,              ATTENDS },
+  { qn_supports_deferred,     ALWAYS },
 };
 // clang-format on
 
@@ -244,7 +268,9 @@ bool qn_target_supports(const qn_kernel_spec *spec, qn_reason *out_reason) {
   qn_reason *reason = out_reason != NULL ? out_reason : &unused;
 
   *reason = (qn_reason){ .why = QN_WHY_none };
-  for (size_t i = 0; i < QN_COUNT(CHECKS); i++)
-    if (!CHECKS[i](spec, reason)) return false;
+  for (size_t i = 0; i < QN_COUNT(CHECKS); i++) {
+    bool skipped = CHECKS[i].schedules == (spec->schedule == QN_SCHEDULE_quantize ? ATTENDS : QUANTIZES);
+    if (!skipped && !CHECKS[i].check(spec, reason)) return false;
+  }
   return true;
 }

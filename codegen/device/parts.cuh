@@ -38,9 +38,9 @@ template <u32 count, u32 rows> DEVICE row_state combine_parts(float (&total)[4],
 
 // Where split `split` of row 0 .. of a launch lies in the workspace.
 DEVICE u8 *part_values(const launch_params &params, u64 row, u32 split) {
-  return (u8 *)params.workspace + (row * params.splits + split) * (V_HEAD_DIM * 4);
+  return workspace_parts(params) + (row * params.splits + split) * (V_HEAD_DIM * 4);
 }
 DEVICE u8 *part_state(const launch_params &params, u64 row, u32 split) {
   u64 rows = (u64)params.batch * params.q_len * HEADS;
-  return (u8 *)params.workspace + rows * params.splits * (V_HEAD_DIM * 4) + (row * params.splits + split) * 8;
+  return workspace_parts(params) + rows * params.splits * (V_HEAD_DIM * 4) + (row * params.splits + split) * 8;
 }

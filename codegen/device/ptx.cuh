@@ -111,6 +111,14 @@ DEVICE void st_global(void *to, const u32 (&value)[4]) {
                ::"l"(to), "r"(value[0]), "r"(value[1]), "r"(value[2]), "r"(value[3]) : "memory");
 }
 
+// Adds 1, or starts again from 0 behind `last`; what was there before. All that this thread has seen is seen by those
+// who add after it, and the other way round.
+DEVICE u32 atomic_increment(void *counter, u32 last) {
+  u32 before;
+  asm volatile("atom.acq_rel.gpu.global.inc.u32 %0, [%1], %2;" : "=r"(before) : "l"(counter), "r"(last) : "memory");
+  return before;
+}
+
 // --- matrices --------------------------------------------------------------------------------------------
 // g = lane / 4, t = lane % 4. Accumulator c of 16x8: c0 c1 = row g, columns 2t 2t+1; c2 c3 = row g + 8.
 
@@ -162,6 +170,9 @@ DEVICE float shuffle_from(float value, u32 lane) {
 DEVICE u32 warp_ballot(bool value) { return __ballot_sync(0xffffffff, value); }
 // The number of the lowest bit of a word that is not 0.
 DEVICE u32 first_bit(u32 word) { return (u32)__ffs((int)word) - 1; }
+// Warp: the value of the first lane.
+DEVICE u32 shuffle_first(u32 value) { return __shfl_sync(0xffffffff, value, 0); }
+
 // Warp: whether `value` holds in all lanes.
 DEVICE bool warp_all(bool value) { return __all_sync(0xffffffff, value); }
 

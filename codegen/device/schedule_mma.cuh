@@ -21,9 +21,12 @@ DEVICE void stage_output(u32 rows, warp_state &warp, float v_scale) {
 
 DEVICE void attention(const launch_params &params) {
   // Causal rows at the end see the most: their tiles are started first, so that the light ones fill the gaps.
-  u32 q_tiles = (params.q_len * PACK + TILE_Q - 1) / TILE_Q;
-  u32 first_row = (q_tiles - 1 - block_index() % q_tiles) * TILE_Q;
-  block_state block = open_block(params, first_row, block_index() / q_tiles);
+  // All tiles of a head come one after the other, for the keys that they share; deferred, all heads of a tile, for the
+  // tokens that they share.
+  u32 q_tiles = (params.q_len * PACK + TILE_Q - 1) / TILE_Q, together = DEFERRED ? HEADS / PACK : 1;
+  u32 tile = block_index() / together % q_tiles;
+  u32 first_row = (q_tiles - 1 - tile) * TILE_Q;
+  block_state block = open_block(params, first_row, block_index() / (together * q_tiles) * together + block_index() % together);
   if (VARLEN && first_row >= block.row_count) return; // the grid is that of the longest sequence
   find_keys(block, params);
 

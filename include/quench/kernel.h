@@ -92,6 +92,10 @@ QN_API bool qn_target_supports(const qn_kernel_spec *spec, qn_reason *out_reason
 // error holds too; `out_reason` may be NULL.
 QN_API qn_status qn_kernel_spec_from_node(const qn_graph *graph, qn_node attention, qn_target target,
                                           qn_kernel_spec *out_spec, qn_reason *out_reason);
+// The spec of a quantize node for the schedule `quantize`: one head, as wide as the last axis of x, which must be
+// known; all other axes are positions of one sequence. Errors: as above.
+QN_API qn_status qn_kernel_spec_from_quantize(const qn_graph *graph, qn_node quantize, qn_target target,
+                                              qn_kernel_spec *out_spec, qn_reason *out_reason);
 // The legality check for qn_pipeline_params: a kernel for the target must exist. `target` must outlive the run.
 QN_API qn_legality qn_legality_of_target(const qn_target *target);
 // Fills the fields that were left to be chosen.

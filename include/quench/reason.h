@@ -64,6 +64,7 @@ extern "C" {
   X(layout,             TARGET,      "no kernel for this operand or output layout",               "")                                   \
   X(softmax_type,       TARGET,      "the softmax is asked for in a type other than f32",         "")                                   \
   X(unknown_shape,      TARGET,      "a dimension that the kernel needs as a constant is unknown", "export with a static head_dim")     \
+  X(slower,             TARGET,      "fusing would be slower than a kernel of its own",          "")                                   \
   X(target,             TARGET,      "the target is not one that kernels are generated for",      "see `quench compile --help`")
 // clang-format on
 

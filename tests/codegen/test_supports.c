@@ -80,7 +80,7 @@ static qn_kernel_spec plain(void) {
     "pre_scale, scale_bound and unquantized with an output scheme only", "none")                               \
   X(scheme, s.scale_bound = true, "a dynamic scheme under scale_bound", "fp8_static")                          \
   X(dynamic_scale, s.output = qn_scheme_of(QN_SCHEME_int8_dynamic),                                            \
-    "a scale that is known before the run, or of a group", "int8_dynamic")                                     \
+    "a scale that is known before the run, of a group or a token", "int8_dynamic")                             \
   X(scheme, s.output = qn_scheme_of(QN_SCHEME_int16_static), "codes in e4m3, e5m2, s8 or u8", "int16_static")  \
   X(scheme, s.output.target = QN_E4M3FNUZ, "codes in e4m3, e5m2, s8 or u8", "fp8_static{target=e4m3fnuz}")     \
   X(granularity, s.output.granularity = QN_PER_TOKEN, "a known scale for the tensor or for each channel",      \
@@ -96,12 +96,24 @@ static qn_kernel_spec plain(void) {
     "zero points in s8, u8 or s32", "s64")                                                                     \
   X(block_axis, (s.output = qn_scheme_of(QN_SCHEME_fp8_group), s.output.axis = 1), "groups on the last axis",  \
     "groups on axis 1")                                                                                        \
-  X(block_size, (s.output = qn_scheme_of(QN_SCHEME_fp8_group), s.v_head_dim = 192),                            \
-    "groups that divide v_head_dim", "groups of 128, v_head_dim 192")                                          \
+  X(attribute,                                                                                                 \
+    (s.output = qn_scheme_of(QN_SCHEME_fp8_token), s.heads = 12, s.kv_heads = 4, s.pack_heads = true),         \
+    "packed heads that a warp has all of", "3 heads, 32 rows of a warp")                                       \
+  X(scale_type, (s.output = qn_scheme_of(QN_SCHEME_fp8_token), s.output.scale_dtype = QN_E4M3),                \
+    "a scale for each token in f32, f16 or bf16", "fp8_token{scale=e4m3}")                                     \
+  X(scheme, (s.output = qn_scheme_of(QN_SCHEME_fp8_token), s.output.target = QN_E2M1),                         \
+    "codes in e4m3, e5m2, s8 or u8", "fp8_token{target=e2m1}")                                                 \
+  X(head_dim,                                                                                                  \
+    (s.output = qn_scheme_of(QN_SCHEME_fp8_token), s.schedule = QN_SCHEDULE_quantize, s.v_head_dim = 12),      \
+    "rows of at most 2^20 elements, in multiples of 16 bytes", "32 heads of 12 bf16")                          \
+  X(scheme, s.schedule = (s.output = qn_scheme_of(QN_SCHEME_none), QN_SCHEDULE_quantize),                      \
+    "a scheme to quantize under", "none")                                                                      \
+  X(extra_result, (s.schedule = QN_SCHEDULE_quantize, s.unquantized = true),                                   \
+    "codes alone from the schedule quantize", "unquantized")                                                   \
   X(granularity, (s.output = qn_scheme_of(QN_SCHEME_fp8_group), s.output.group = 12),                          \
-    "groups of 8, 16, .. 128", "groups of 12")                                                                 \
+    "groups of 8, 16, 24 ..", "groups of 12")                                                                  \
   X(attribute, s.f32_mode = (qn_f32_mode)2, "f32 products as tf32x3 or tf32", "mode number 2")                 \
-  X(attribute, s.schedule = (qn_schedule)2, "the schedule mma or split", "number 2")                           \
+  X(attribute, s.schedule = (qn_schedule)9, "the schedule mma, split or quantize", "number 9")                 \
   X(attribute, s.tile_q = 96,                                                                                  \
     "1..8 warps of 16 or 32 rows, tile_kv 16, 32, .. 128 (split: for each warp), 2..4 stages",                 \
     "tile_q 96, tile_kv 32, 4 warps, 2 stages")                                                                \
