@@ -215,13 +215,26 @@ qn_status qn_kernel_spec_from_node(const qn_graph *graph, qn_node attention, qn_
 
 // --- legality --------------------------------------------------------------------------------------------
 
+// Where heads lie apart a kernel writes scales in rows and columns only, a whole number for each head: see
+// qn_attention_args_set_dense_scales.
+static bool places_scales(const qn_graph *graph, qn_node attention, const qn_scheme *output,
+                          const qn_kernel_spec *spec, qn_reason *out_reason) {
+  int64_t layout = qn_node_get_int(graph, attention, "out_layout");
+  bool rows = output->scale_layout == QN_SCALES_ROW || output->scale_layout == QN_SCALES_COLUMN;
+  if (!output->dynamic || layout == QN_LAYOUT_BSM || layout == QN_LAYOUT_TM) return true;
+  return (output->granularity == QN_PER_GROUP && rows && output->group &&
+          spec->v_head_dim % output->group == 0) ||
+         qn_refuse(out_reason, QN_WHY_layout,
+                   "heads merged in front of quantize, or groups whose scales lie in rows", "heads apart");
+}
+
 static bool target_fuses(const void *user, const qn_graph *graph, qn_node attention, const qn_scheme *output,
                          qn_reason *out_reason) {
   const qn_target *target = user;
   qn_kernel_spec spec;
   if (!read_node(graph, attention, *target, &spec, out_reason)) return false;
   spec.output = *output;
-  return qn_target_supports(&spec, out_reason);
+  return qn_target_supports(&spec, out_reason) && places_scales(graph, attention, output, &spec, out_reason);
 }
 
 qn_legality qn_legality_of_target(const qn_target *target) {

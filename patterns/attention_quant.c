@@ -166,6 +166,9 @@ static bool factors_fit(const qn_match *match, const qn_arg *args, qn_reason *ou
   int64_t row, heads, count;
   if (args[1].value != QN_NONE && !has_length(match, &args[1], 1, false, out_reason)) return false;
   if (args[0].value == QN_NONE) return true;
+  qn_dtype dtype = type_of(match, args[0].value).dtype;
+  if (dtype != QN_F32 && dtype != QN_F16 && dtype != QN_BF16)
+    return qn_refuse(out_reason, QN_WHY_scale_type, "a factor in f32, f16 or bf16", "%s", qn_dtype_name(dtype));
   if (!row_length(match, args[2].value, &row))
     return qn_refuse(out_reason, QN_WHY_granularity, "channels of known length", "pre_scale");
   int64_t layout = qn_node_get_int(graph, qn_match_get_node(match, "o"), "out_layout");

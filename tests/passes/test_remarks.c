@@ -280,6 +280,16 @@ Test(remarks, what_sm_90a_lacks) {
   expect_refusal("f16[1,8,9,D]", "f16[1,2,9,D]", "", "", "", "[1,8,9,D]", "unknown_shape");
 }
 
+// Scales of heads that lie apart have no place in tiles, and a token's scale none in a head.
+Test(remarks, scales_that_a_kernel_cannot_place) {
+  const qn_target target = QN_TARGET_sm_90a;
+  const expectation expected[] = { BOTH("layout", NULL) };
+  expect_remarks("graph \"g\" (q: f16[1,8,9,64], k: f16[1,2,9,64], v: f16[1,2,9,64], g: f32[]) {\n"
+                 "  o: f16[1,8,9,64] = attention(q, k, v)\n"
+                 "  y: e2m1[1,8,9,64], ys: e4m3[128,4] = quantize(o, g)[scheme=nvfp4]\n  return y, ys\n}\n",
+                 qn_legality_of_target(&target), expected, 2);
+}
+
 // Nothing is changed by a refused fusion: the quantize is still there.
 Test(remarks, a_refusal_changes_nothing) {
   run r = run_passes("fuse-attention-quant",

@@ -271,6 +271,11 @@ REFUSES(refuses_a_pre_scale_of_the_wrong_length, "attention_fp8_static",
         "  y: e4m3[B,8,T,64] = quantize(o, s, _, p)[scheme=fp8_static]\n"
         "  return y\n}\n",
         scale_length)
+REFUSES(refuses_a_pre_scale_in_f64, "attention_fp8_static",
+        "graph (q: bf16[B,8,T,64], k: bf16[B,2,T,64], v: bf16[B,2,T,64], s: f32[], p: f64[64]) {\n" O
+        "  y: e4m3[B,8,T,64] = quantize(o, s, _, p)[scheme=fp8_static]\n"
+        "  return y\n}\n",
+        scale_type)
 REFUSES(refuses_a_bound_of_two_elements, "attention_fp8_token",
         "graph (q: bf16[B,8,T,64], k: bf16[B,2,T,64], v: bf16[B,2,T,64], u: f32[2]) {\n" O
         "  y: e4m3[B,8,T,64], ys: f32[B,8,T,1] = quantize(o, _, _, _, u)[scheme=fp8_token]\n"
