@@ -45,7 +45,7 @@ static const qn_shape_rule rules[QN_OP_COUNT] = {
   [QN_OP_matmul] = qn_shape_matmul,           [QN_OP_gemm] = qn_shape_gemm,            [QN_OP_conv] = qn_shape_conv,
   [QN_OP_softmax] = qn_shape_softmax,         [QN_OP_layer_norm] = qn_shape_layer_norm, [QN_OP_rms_norm] = qn_shape_rms_norm,
   [QN_OP_rotary_embedding] = qn_shape_first,  [QN_OP_quantize] = qn_shape_quantize,    [QN_OP_dequantize] = qn_shape_dequantize,
-  [QN_OP_attention] = qn_shape_attention,     [QN_OP_repeat] = qn_shape_repeat,
+  [QN_OP_attention] = qn_shape_attention,     [QN_OP_repeat] = qn_shape_repeat,        [QN_OP_bitcast] = qn_shape_bitcast,
 };
 // clang-format on
 

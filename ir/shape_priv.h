@@ -44,6 +44,7 @@ qn_status qn_shape_attention(qn_shape *shape);
 // shape_view.c
 qn_status qn_shape_reshape(qn_shape *shape);
 qn_status qn_shape_flatten(qn_shape *shape);
+qn_status qn_shape_bitcast(qn_shape *shape);
 qn_status qn_shape_squeeze(qn_shape *shape);
 qn_status qn_shape_unsqueeze(qn_shape *shape);
 qn_status qn_shape_transpose(qn_shape *shape);

@@ -113,6 +113,29 @@ qn_status qn_shape_flatten(qn_shape *shape) {
   return qn_shape_result(shape, 0, x.dtype, 2, dims);
 }
 
+// Bytes lie in the last dim: of wider elements there are fewer.
+qn_status qn_shape_bitcast(qn_shape *shape) {
+  qn_type_info x = qn_shape_operand(shape, 0);
+  qn_dtype to = (qn_dtype)qn_node_get_int(shape->graph, shape->node, "to");
+  uint32_t from_bits = qn_dtype_bits(x.dtype), to_bits = qn_dtype_bits(to);
+  qn_dim dims[QN_RANK_MAX], *last = &dims[x.rank - 1];
+  if (to_bits == 0) return qn_shape_fail(shape, "has no element type that it becomes");
+  if (x.rank < 0 || from_bits == 0) return unknown_rank(shape, to);
+  if (x.rank == 0 && from_bits != to_bits)
+    return qn_shape_fail(shape, "one %s cannot become %s", qn_dtype_name(x.dtype), qn_dtype_name(to));
+  if (x.rank > 0) memcpy(dims, x.dims, (size_t)x.rank * sizeof *dims);
+  if (from_bits > to_bits) *last = qn_shape_mul(shape->graph, *last, from_bits / to_bits);
+  if (from_bits < to_bits) {
+    int64_t count;
+    uint32_t ratio = to_bits / from_bits;
+    if (qn_shape_is_const(shape->graph, *last, &count) && count % ratio != 0)
+      return qn_shape_fail(shape, "%lld elements of %s are no whole number of %s", (long long)count,
+                           qn_dtype_name(x.dtype), qn_dtype_name(to));
+    *last = qn_shape_divide(shape->graph, *last, ratio);
+  }
+  return qn_shape_result(shape, 0, to, x.rank, dims);
+}
+
 // The set of axes of an operand that holds constants, each once, of a tensor of `rank`.
 static qn_status axes_operand(qn_shape *shape, uint32_t index, int32_t rank, bool *out_known,
                               uint32_t *out_set) {

@@ -80,6 +80,32 @@ qn_status qn_ref_reshape(qn_ref *ref) {
   return qn_ref_share(ref, 0, x, (int32_t)rank, dims);
 }
 
+// In mode F64 the bits of the narrower floats are not kept.
+qn_status qn_ref_bitcast(qn_ref *ref) {
+  const qn_ref_tensor *x = qn_ref_operand(ref, 0);
+  qn_dtype to = (qn_dtype)qn_node_get_int(ref->graph, ref->node, "to");
+  uint64_t bytes = qn_dtype_bytes(x->dtype, x->count), bits = qn_dtype_bits(to);
+  int64_t dims[QN_RANK_MAX];
+  uint8_t *data;
+  if (ref->f64 && (qn_ref_held(ref, to) != to || x->dtype == QN_F64))
+    return qn_ref_fail(ref, QN_UNSUPPORTED, "the bits of %s as %s in f64", qn_dtype_name(x->dtype),
+                       qn_dtype_name(to));
+  memcpy(dims, x->dims, sizeof dims);
+  if (x->rank > 0) {
+    int64_t *last = &dims[x->rank - 1];
+    if ((uint64_t)*last * qn_dtype_bits(x->dtype) % bits != 0)
+      return qn_ref_fail(ref, QN_INVALID, "%lld elements of %s are no whole number of %s", (long long)*last,
+                         qn_dtype_name(x->dtype), qn_dtype_name(to));
+    *last = (int64_t)((uint64_t)*last * qn_dtype_bits(x->dtype) / bits);
+  }
+  uint8_t *packed = qn_arena_alloc(&ref->arena, (size_t)QN_MAX(bytes, 1));
+  if (!packed) return qn_fail_memory(ref->context);
+  qn_elements_pack(x->dtype, x->data, x->count, packed);
+  QN_TRY(qn_ref_new(ref, 0, to, x->rank, dims, &data));
+  qn_elements_unpack(to, packed, ref->results[0].count, data);
+  return QN_OK;
+}
+
 qn_status qn_ref_flatten(qn_ref *ref) {
   const qn_ref_tensor *x = qn_ref_operand(ref, 0);
   int64_t axis = qn_node_get_int(ref->graph, ref->node, "axis");

@@ -77,7 +77,7 @@ qn_status qn_results_add(qn_results *results, uint32_t index, const qn_tensor *s
   X(logic, and) X(logic, or) X(logic, xor)                                                                  \
   X(clip, clip) X(cast, cast) X(where, where) X(reduce, reduce_sum) X(reduce, reduce_mean)                  \
   X(reduce, reduce_max) X(reduce, reduce_min)                                                               \
-  X(cumsum, cumsum) X(identity, identity) X(reshape, reshape) X(flatten, flatten) X(squeeze, squeeze)       \
+  X(cumsum, cumsum) X(bitcast, bitcast) X(identity, identity) X(reshape, reshape) X(flatten, flatten) X(squeeze, squeeze)       \
   X(unsqueeze, unsqueeze) X(transpose, transpose) X(expand, expand) X(concat, concat) X(split, split)       \
   X(slice, slice) X(tile, tile) X(pad, pad) X(gather, gather) X(gather_elements, gather_elements)           \
   X(gather_nd, gather_nd) X(scatter_nd, scatter_nd) X(shape, shape) X(size, size) X(range, range)           \
