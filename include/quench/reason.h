@@ -16,6 +16,7 @@ extern "C" {
 //   code               stage        sentence                                                     hint
 #define QN_WHY_MAP(X)                                                                                                                   \
   X(none,               NONE,        "",                                                          "")                                   \
+  X(unread,             IMPORT,      "an operation of PyTorch whose arguments say what Quench has no operation for", "docs/torch.md says what is read") \
   X(op,                 MATCH,       "another operation stands here",                             "")                                   \
   X(attribute,          MATCH,       "an attribute has another value",                            "")                                   \
   X(operand_count,      MATCH,       "an operand is missing or one too many",                     "")                                   \
