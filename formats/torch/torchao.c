@@ -4,11 +4,20 @@
 
 // --- scales that are operands ------------------------------------------------------------------------------
 
-// The scale in the shape that the granularity asks for. What is there is f32 already.
+// The reciprocal is taken in the type of the scale; the product has the wider one.
+static void set_scale_type(qn_torch_reader *r, qn_torch_quantizer *q, qn_dtype dtype) {
+  qn_dtype x = qn_torch_type(r, q->x).dtype;
+  if (dtype != QN_F32 && dtype != QN_F16 && dtype != QN_BF16)
+    qn_torch_refuse(r, "a scale of type %s", qn_dtype_name(dtype));
+  q->scheme.scale_dtype = (uint8_t)dtype;
+  q->scheme.compute = (uint8_t)(dtype == x ? dtype : QN_F32);
+}
+
+// The scale in the shape that the granularity asks for.
 static void set_scale(qn_torch_reader *r, qn_torch_quantizer *q, qn_value scale) {
   qn_type_info x = qn_torch_type(r, q->x), type = qn_torch_type(r, scale);
   const int64_t all = -1;
-  if (type.dtype != QN_F32) qn_torch_refuse(r, "a scale of type %s", qn_dtype_name(type.dtype));
+  set_scale_type(r, q, type.dtype);
   q->scale = scale;
   switch (q->scheme.granularity) {
   case QN_PER_TENSOR:
@@ -26,8 +35,7 @@ static void set_scale(qn_torch_reader *r, qn_torch_quantizer *q, qn_value scale)
 
 // --- integers ----------------------------------------------------------------------------------------------
 
-// clamp(amax / R, eps), or of max - min, is rounded to the type of x at each step: for a range that is one step
-// too many to say, so only f32 has one.
+// clamp(amax / R, eps), or of max - min: each step is rounded to the type of x, then the scale to its own.
 static void choose(qn_torch_reader *r, const qn_torch_reader *c, qn_torch_quantizer *q, double least,
                    double greatest) {
   qn_str mapping = qn_torch_text(c, "mapping_type");
@@ -35,19 +43,18 @@ static void choose(qn_torch_reader *r, const qn_torch_reader *c, qn_torch_quanti
   bool symmetric = mapping.length == 9 && memcmp(mapping.text, "SYMMETRIC", 9) == 0;
   if (!symmetric && !(mapping.length == 10 && memcmp(mapping.text, "ASYMMETRIC", 10) == 0))
     qn_torch_refuse(r, "mapping_type is '%.*s'", (int)QN_MIN(mapping.length, 40), mapping.text);
-  if (qn_torch_dtype_arg(c, "scale_dtype", x) != QN_F32) qn_torch_refuse(r, "a scale that is no f32");
+  set_scale_type(r, q, qn_torch_dtype_arg(c, "scale_dtype", x));
   if (!qn_torch_has(c, "eps")) qn_torch_refuse(r, "no scheme has the smallest normal number as its floor");
   qn_torch_floor(r, &q->scheme, qn_torch_float(c, "eps", 0), false);
+  q->scheme.scale_compute = (uint8_t)x;
   q->scheme.arithmetic = QN_RECIPROCAL;
   q->scheme.zero = QN_ZERO_COMPUTED;
   if (symmetric) {
     if (greatest + least != 0 && greatest + least != -1)
       qn_torch_refuse(r, "codes from %g to %g", least, greatest);
-    q->scheme.scale_compute = (uint8_t)x;
     q->scheme.range = q->scheme.narrow ? QN_RANGE_FULL : QN_RANGE_HALF;
     q->scheme.zero_point = QN_ZERO_POINT_NONE;
   } else {
-    if (x != QN_F32) qn_torch_refuse(r, "a range in %s, which is rounded twice", qn_dtype_name(x));
     q->scheme.range = QN_RANGE_WITH_ZERO;
     q->scheme.zero_point = QN_ZERO_POINT_AFTER;
     q->scheme.zero_point_rule = QN_ZERO_POINT_RULE_INNER;
@@ -117,8 +124,11 @@ void qn_torch_read_quantize_affine(qn_torch_reader *r) {
     choose(r, &c, &q, least, greatest);
   } else {
     q.scheme.arithmetic = QN_RECIPROCAL;
+    const int64_t all = -1;
     set_scale(r, &q, scale);
     qn_torch_set_zero_point(r, &q, zero_point, QN_ZERO_POINT_AFTER);
+    if (q.zero_point && q.scheme.granularity == QN_PER_CHANNEL && qn_torch_type(r, q.zero_point).rank != 1)
+      q.zero_point = qn_torch_reshape(r, q.zero_point, &all, 1);
   }
   qn_torch_quantize(r, &q);
   qn_torch_result(r, 0, clips ? qn_torch_clip_codes(r, q.codes, least, greatest) : q.codes);
@@ -181,6 +191,7 @@ static void given_float8(qn_torch_reader *r, qn_torch_quantizer *q, qn_dtype tar
   q->scheme.target = (uint8_t)target;
   if (granularity == QN_PER_GROUP && r->status == QN_OK) q->scheme.group = (uint16_t)(width / groups);
   set_scale(r, q, scale);
+  q->scheme.compute = QN_F32;
 }
 
 void qn_torch_read_quantize_float8(qn_torch_reader *r) {

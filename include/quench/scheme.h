@@ -61,6 +61,7 @@ extern "C" {
   X(AMAX_1E_12,  "amax_1e-12",  true,  1e-12,        "amax is at least 1e-12")                             \
   X(SCALE_1E_10, "scale_1e-10", false, 1e-10,        "s is at least 1e-10")                                \
   X(CODES_512,   "codes_512",   false, 1. / (448 * 512), "s is at least 1 / (448 * 512)")                   \
+  X(SCALE_2_12,  "scale_2p-12", false, 0x1p-12,      "s is at least 2^-12")                                \
   X(EPS_F32,     "eps_f32",     false, 0x1p-23,      "s is at least 2^-23")                                \
   X(SUBNORMAL,   "subnormal",   false, 0x1p-9,       "s is at least 2^-9, the smallest e4m3")              \
   X(NORMAL,      "normal",      false, 0x1p-6,       "s is at least 2^-6, the smallest normal e4m3")
