@@ -80,6 +80,20 @@ void qn_torch_block(qn_torch_reader *r, const char *name, qn_value x, qn_scheme 
   }
 }
 
+uint16_t qn_torch_group(qn_torch_reader *r, qn_value x, qn_value scale) {
+  qn_type_info of = qn_torch_type(r, x), type = qn_torch_type(r, scale);
+  int32_t last = of.rank - 1;
+  int64_t width = 0, groups = 0;
+  bool same = last >= 0 && type.rank == of.rank;
+  for (int32_t i = 0; same && i < last; i++) same = type.dims[i] == of.dims[i];
+  same = same && qn_dim_is_const(r->graph, of.dims[last], &width) &&
+         qn_dim_is_const(r->graph, type.dims[last], &groups) && groups > 1 && width % groups == 0 &&
+         width / groups <= UINT16_MAX;
+  if (same) return (uint16_t)(width / groups);
+  qn_torch_refuse(r, "no scheme has scales of this shape");
+  return 1;
+}
+
 static const struct {
   bool of_amax;
   double value;

@@ -163,6 +163,8 @@ void qn_torch_set_zero_point(qn_torch_reader *r, qn_torch_quantizer *q, qn_value
                              qn_zero_point when);
 // Granularity, axis and group from torchao's block_size.
 void qn_torch_block(qn_torch_reader *r, const char *name, qn_value x, qn_scheme *scheme);
+// How many elements of a row share a scale, from a scale in the shape of x but for its last dim; refuses others.
+uint16_t qn_torch_group(qn_torch_reader *r, qn_value x, qn_value scale);
 // The scale's floor from PyTorch's eps, of the scale or of amax; refuses one that no scheme has.
 void qn_torch_floor(qn_torch_reader *r, qn_scheme *scheme, double eps, bool of_amax);
 

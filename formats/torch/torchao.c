@@ -172,24 +172,12 @@ static void choose_float8(qn_torch_reader *r, const qn_torch_reader *c, qn_torch
 // The granularity of a given scale is that of its shape.
 static void given_float8(qn_torch_reader *r, qn_torch_quantizer *q, qn_dtype target, qn_value scale) {
   qn_type_info x = qn_torch_type(r, q->x), type = qn_torch_type(r, scale);
-  uint8_t granularity = QN_PER_TENSOR;
-  int64_t width, groups;
-  if (!qn_torch_is_single(r, scale)) {
-    bool rows = type.rank == x.rank && x.rank > 0;
-    for (int32_t i = 0; rows && i + 1 < x.rank; i++) rows = type.dims[i] == 1;
-    qn_dim last = x.rank > 0 ? x.dims[x.rank - 1] : 0;
-    granularity = rows && type.dims[x.rank - 1] == last ? QN_PER_CHANNEL : QN_PER_GROUP;
-    if (granularity == QN_PER_GROUP) {
-      bool whole = type.rank == x.rank && qn_dim_is_const(r->graph, last, &width) &&
-                   qn_dim_is_const(r->graph, type.dims[x.rank - 1], &groups) && groups > 1 &&
-                   width % groups == 0 && width / groups <= UINT16_MAX;
-      for (int32_t i = 0; whole && i + 1 < x.rank; i++) whole = type.dims[i] == x.dims[i];
-      if (!whole) qn_torch_refuse(r, "no scheme has scales of this shape");
-    }
-  }
+  bool channel = type.rank == x.rank && x.rank > 0 && type.dims[x.rank - 1] == x.dims[x.rank - 1];
+  for (int32_t i = 0; channel && i + 1 < x.rank; i++) channel = type.dims[i] == 1;
+  uint8_t granularity = qn_torch_is_single(r, scale) ? QN_PER_TENSOR : channel ? QN_PER_CHANNEL : QN_PER_GROUP;
   q->scheme = qn_scheme_of(float8_family(granularity, false));
   q->scheme.target = (uint8_t)target;
-  if (granularity == QN_PER_GROUP && r->status == QN_OK) q->scheme.group = (uint16_t)(width / groups);
+  if (granularity == QN_PER_GROUP) q->scheme.group = qn_torch_group(r, q->x, scale);
   set_scale(r, q, scale);
   q->scheme.compute = QN_F32;
 }

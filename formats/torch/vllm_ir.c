@@ -17,18 +17,10 @@ void qn_torch_read_ir_static_fp8(qn_torch_reader *r) {
   qn_value scale = qn_torch_value(r, "scale");
   bool groups = r->row->op && !qn_torch_is_single(r, scale);
   qn_torch_quantizer q = begin(r, groups ? QN_SCHEME_fp8_block : QN_SCHEME_fp8_static);
-  qn_type_info x = qn_torch_type(r, q.x), type = qn_torch_type(r, scale);
-  int64_t width, count;
+  qn_type_info type = qn_torch_type(r, scale);
   if (type.dtype != QN_F32) qn_torch_refuse(r, "a scale of type %s", qn_dtype_name(type.dtype));
   if (!groups && !qn_torch_is_single(r, scale)) qn_torch_refuse(r, "a scale of more than one element");
-  if (groups) {
-    bool whole = x.rank > 0 && type.rank == x.rank && qn_dim_is_const(r->graph, x.dims[x.rank - 1], &width) &&
-                 qn_dim_is_const(r->graph, type.dims[x.rank - 1], &count) && count > 0 && width % count == 0 &&
-                 width / count <= UINT16_MAX;
-    for (int32_t i = 0; whole && i + 1 < x.rank; i++) whole = type.dims[i] == x.dims[i];
-    if (!whole) qn_torch_refuse(r, "no scheme has scales of this shape");
-    q.scheme.group = whole ? (uint16_t)(width / count) : 0;
-  }
+  if (groups) q.scheme.group = qn_torch_group(r, q.x, scale);
   q.scheme.arithmetic = QN_RECIPROCAL;
   q.scale = scale;
   qn_torch_quantize(r, &q);
