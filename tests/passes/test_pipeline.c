@@ -68,9 +68,10 @@ static qn_status note_pass(void *user, const qn_graph *graph, uint32_t index, co
 Test(pipeline, every_pass_reports) {
   pass_log record = { "" };
   run r = run_passes(NULL, SOURCE, (qn_pipeline_params){ .on_pass = note_pass, .user = &record });
-  cr_expect_str_eq(record.text,
-                   "0 input\n1 fold\n2 canonicalize\n3 recover-attention\n4 recover-quantize\n5 absorb-layout "
-                   "changed\n6 fuse-attention-quant changed\n7 dead-code\n");
+  cr_expect_str_eq(
+      record.text,
+      "0 input\n1 read-torch\n2 fold\n3 canonicalize\n4 recover-attention\n5 recover-quantize\n6 absorb-layout "
+      "changed\n7 fuse-attention-quant changed\n8 dead-code\n");
   end_run(&r);
 }
 
