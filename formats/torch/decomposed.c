@@ -155,7 +155,8 @@ void qn_torch_read_per_token(qn_torch_reader *r) {
   begin(r, &q, QN_SCHEME_int8_token, QN_SCHEME_none);
   if (q.scheme.target != QN_S8)
     qn_torch_refuse(r, "codes of type %s", qn_dtype_name((qn_dtype)q.scheme.target));
-  if (qn_torch_type(r, q.x).dtype == QN_BF16) qn_torch_refuse(r, "a reciprocal that is rounded to bf16");
+  if (qn_torch_type(r, q.x).dtype == QN_BF16) // of f16 the scale is f32
+    q.scheme.scale_dtype = q.scheme.scale_compute = q.scheme.compute = QN_BF16;
   check_same(r, &chooser, "dtype");
   qn_torch_floor(r, &q.scheme, 1e-5, true);
   finish(r, &q);
