@@ -153,4 +153,13 @@ Test(exponents, powers_of_two_in_f32) {
   cr_assert_eq(scale_at(&q, 1), 0x1p-8);
   cr_assert_eq(q.codes[0], e4m3_of(224.5));
   release(&q);
+  // The floor, 1e-10, as the power of two not below it, which is divided by as well.
+  static const double small[] = { 0x1p-34, 0 };
+  quantization f = {
+    .scheme = "fp8_group{rule=up, group=2, floor=scale_1e-10}", .rank = 1, .dims = { 2 }, .x = small
+  };
+  quantize_well(&f);
+  cr_assert_eq(scale_at(&f, 0), 0x1p-33);
+  cr_assert_eq(f.codes[0], e4m3_of(0.5));
+  release(&f);
 }

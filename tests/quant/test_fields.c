@@ -68,6 +68,8 @@ CASES(floors,
   { "fp8_token{floor=amax_1e-10}", { 0x1p-40, 0 }, 2, 0, F(1e-10f / 448), { 0x48, 0 } },
   { "fp8_token{floor=amax_1e-12}", { 0x1p-42, 0 }, 2, 0, F(1e-12f / 448), { 0x6D, 0 } },
   { "fp8_token{floor=scale_1e-10}", { 0x1p-33, 0 }, 2, 0, F(1e-10f), { 0x39, 0 } },
+  // As a value of the type that the scale is computed in: 0x1.b8p-34 in bf16.
+  { "fp8_token{floor=scale_1e-10, scale_compute=bf16}", { 0x1p-40, 0 }, 2, 0, 0x1.b8p-34, { 0x05, 0 } },
   { "fp8_token", { 0x1p-18, 0 }, 2, 0, F(1 / (448.0f * 512)), { 0x36, 0 } },
   { "fp8_token{floor=eps_f32}", { 0x1p-23, 0 }, 2, 0, 0x1p-23, { 0x38, 0 } },
   { "nvfp4{scale_layout=row, floor=subnormal}", { 0x1p-20, 0 }, 2, 1, 0x1p-9, { 0, 0 } },
@@ -303,4 +305,17 @@ Test(fields, wide_rounds_codes_alone) {
   quantize_well(&d);
   cr_expect_eq(scale_at(&d, 0), (double)(float)(3 * (1.0 / 448)));
   release(&d);
+  // Stored as f64, as the reference executor does in mode f64: then that is what is divided by.
+  const qn_scheme scheme = qn_scheme_of(QN_SCHEME_fp8_token);
+  const double z[] = { 3, 1 };
+  double stored;
+  qn_context *context;
+  cr_assert_eq(qn_context_create(NULL, &context), QN_OK);
+  const qn_quantize_args args = {
+    .scheme = &scheme, .rank = 1, .dims = (const int64_t[]){ 2 }, .wide = true, .stored_scale = QN_F64
+  };
+  uint8_t codes[2];
+  cr_assert_eq(qn_quantize(context, &args, z, &(qn_quantized){ .codes = codes, .scales = &stored }), QN_OK);
+  cr_expect_eq(stored, 3 / 448.0);
+  qn_context_destroy(context);
 }
