@@ -104,14 +104,13 @@ static bool count_elements(const qn_match *match, qn_value value, int64_t *out_c
   return true;
 }
 
-// An operand with `wanted` elements, or with one where `or_one` says so.
-static bool has_length(const qn_match *match, const qn_arg *arg, int64_t wanted, bool or_one,
-                       qn_reason *out_reason) {
+// An operand with `wanted` elements.
+static bool has_length(const qn_match *match, const qn_arg *arg, int64_t wanted, qn_reason *out_reason) {
   int64_t count;
   char expected[32];
   if (!count_elements(match, arg->value, &count))
     return qn_refuse(out_reason, QN_WHY_scale_length, "a known length", "an unknown one");
-  if (count == wanted || (or_one && count == 1)) return true;
+  if (count == wanted) return true;
   snprintf(expected, sizeof expected, "%lld", (long long)wanted);
   return qn_refuse(out_reason, QN_WHY_scale_length, expected, "%lld", (long long)count);
 }
@@ -134,7 +133,7 @@ static bool scale_fits(const qn_match *match, const qn_arg *args, qn_reason *out
                      reads ? "none" : "one");
   if (!reads) return true;
   int64_t count = count_scales(match, &scheme, args[1].value);
-  if (count >= 0 && !has_length(match, &args[0], count, false, out_reason)) return false;
+  if (count >= 0 && !has_length(match, &args[0], count, out_reason)) return false;
   qn_dtype dtype = type_of(match, args[0].value).dtype;
   return dtype == wanted ||
          qn_refuse(out_reason, QN_WHY_scale_type, qn_dtype_name(wanted), "%s", qn_dtype_name(dtype));
@@ -151,7 +150,7 @@ static bool zero_point_fits(const qn_match *match, const qn_arg *args, qn_reason
                                                                                   : "one that is not known");
   if (scheme.dynamic) return qn_refuse(out_reason, QN_WHY_zero_point, "a computed zero point", "an operand");
   int64_t count = count_scales(match, &scheme, args[1].value);
-  if (count >= 0 && !has_length(match, &args[0], count, true, out_reason)) return false;
+  if (count >= 0 && !has_length(match, &args[0], count, out_reason)) return false;
   qn_dtype dtype = type_of(match, args[0].value).dtype;
   return dtype == scheme.target ||
          qn_refuse(out_reason, QN_WHY_zero_point, qn_dtype_name((qn_dtype)scheme.target), "%s",
@@ -164,7 +163,7 @@ static bool factors_fit(const qn_match *match, const qn_arg *args, qn_reason *ou
   const qn_graph *graph = qn_match_get_graph(match);
   qn_type_info x = type_of(match, args[2].value);
   int64_t row, heads, count;
-  if (args[1].value != QN_NONE && !has_length(match, &args[1], 1, false, out_reason)) return false;
+  if (args[1].value != QN_NONE && !has_length(match, &args[1], 1, out_reason)) return false;
   if (args[0].value == QN_NONE) return true;
   qn_dtype dtype = type_of(match, args[0].value).dtype;
   if (dtype != QN_F32 && dtype != QN_F16 && dtype != QN_BF16)
@@ -175,7 +174,7 @@ static bool factors_fit(const qn_match *match, const qn_arg *args, qn_reason *ou
   bool apart = (layout == QN_LAYOUT_BSHD || layout == QN_LAYOUT_THD) && x.rank >= 3 &&
                qn_dim_is_const(graph, x.dims[x.rank - 2], &heads);
   if (apart && count_elements(match, args[0].value, &count) && count == heads * row) return true;
-  return has_length(match, &args[0], row, false, out_reason);
+  return has_length(match, &args[0], row, out_reason);
 }
 
 // (scheme, n): the scheme computes n results beside the codes.

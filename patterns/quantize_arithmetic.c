@@ -291,24 +291,38 @@ static qn_status cast_scheme(const qn_match *match, const qn_arg *args, qn_attr 
 
 // --- zero points -----------------------------------------------------------------------------------------
 
-// (number): an integer that the codes can be, as the float that is added to quotients.
+static bool has_known_dims(const qn_match *match, qn_value value) {
+  qn_type_info type = type_of(match, value);
+  int64_t dim;
+  for (int32_t d = 0; d < type.rank; d++)
+    if (!qn_dim_is_const(qn_match_get_graph(match), type.dims[d], &dim) || dim > UINT16_MAX) return false;
+  return type.rank >= 0;
+}
+
+// (number, scale): an integer that the codes can be, as the float that is added to quotients, beside scales of
+// known number.
 static bool is_code(const qn_match *match, const qn_arg *args, qn_reason *out_reason) {
   double number, least, greatest;
   qn_dtype codes = codes_of(match);
   return (read_number(match, args[0].value, &number) && range_of(codes, &least, &greatest) && number >= least &&
-          number <= greatest && number == (double)(int)number) ||
+          number <= greatest && number == (double)(int)number && has_known_dims(match, args[1].value)) ||
          refuse(out_reason, "a constant that is a code");
 }
 
+// (number, scale): the number as a code, once for each scale.
 static qn_status code_of(const qn_match *match, const qn_arg *args, qn_attr *out_attr) {
+  qn_type_info scale = type_of(match, args[1].value);
   double number = 0;
-  unsigned char *code = qn_match_alloc(match, 1);
+  int64_t count = 1, dim;
+  for (int32_t d = 0; d < scale.rank; d++)
+    if (qn_dim_is_const(qn_match_get_graph(match), scale.dims[d], &dim)) count *= dim;
+  unsigned char *codes = qn_match_alloc(match, (size_t)count);
   qn_tensor *tensor = qn_match_alloc(match, sizeof *tensor);
-  if (!code || !tensor) return QN_MEMORY;
+  if (!codes || !tensor) return QN_MEMORY;
   read_number(match, args[0].value, &number);
-  *code = (unsigned char)(int)number;
-  qn_dtype codes = codes_of(match);
-  *tensor = (qn_tensor){ .dtype = codes, .data = code, .bytes = 1 };
+  memset(codes, (int)number, (size_t)count);
+  *tensor = (qn_tensor){ .dtype = codes_of(match), .data = codes, .bytes = (uint64_t)count };
+  if (count > 1) tensor->rank = 1, tensor->dims[0] = count;
   out_attr->tensor = tensor;
   return QN_OK;
 }
@@ -458,10 +472,10 @@ static const qn_rule rules[] = {
   { .name = "quantize_int8_zero_point",
     .doc = "The same with a constant zero point, added before or after rounding.",
     .match = WIDE QUOTIENT "a = add(round(d), z) | round(add(d, z))\nc = " CLIPS("a") "\n" CODES "=> y",
-    .where = { { "from_attention", "x", "1" }, { "is_code", "z" }, { "is_scheme", "2" } },
-    .build = "y = quantize(x, s, const()[value=@code_of(z)])[scheme=@scheme(2)]",
+    .where = { { "from_attention", "x", "1" }, { "is_code", "z", "s" }, { "is_scheme", "2" } },
+    .build = "y = quantize(x, s, const()[value=@code_of(z, s)])[scheme=@scheme(2)]",
     .sample = X("bf16") "s: f32[] = 0.0137; z: f32[] = 3; lo: f32[] = 0; hi: f32[] = 255; t = u8; to = f32 |"
-              X("f32") "s: f32[] = 0.0137; z: f32[] = -3;" S8,
+              X("f32") "s: f32[16] = 0.0137; z: f32[] = -3;" S8,
     .gain = 10 },
   { .name = "quantize_int8_zero_points",
     .doc = "The same with zero points of the type of the codes.",
