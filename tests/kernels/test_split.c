@@ -5,19 +5,10 @@
 #include "ir/base_priv.h"
 #include "quant/elements_priv.h"
 #include "quant/quantize_priv.h"
+#include "tests/kernels/split_data.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
-#include <quench/runtime.h>
-
-enum { BATCH_MAX = 4, GUARD_PAGES = 3 };
-
-typedef struct split_case {
-  qn_kernel_spec spec;
-  uint32_t batch, q_len, kv_len, splits;
-  uint32_t lengths[BATCH_MAX]; // of keys, where the spec has kv_lengths
-  bool heads_outside;          // k and v as [batch or page, head, position, head_dim]
-} split_case;
 
 static qn_context *context;
 static qn_compiler *compiler;
@@ -49,203 +40,6 @@ TestSuite(split, .init = set_up, .fini = tear_down);
 static void expect_ok(qn_status status) {
   const qn_error *error = qn_context_get_error(context);
   cr_assert_eq(status, QN_OK, "%s: %s", error->place, error->message);
-}
-
-// --- data ------------------------------------------------------------------------------------------------
-
-// Values as an operand's type holds them, and the bytes of that.
-typedef struct plane {
-  qn_dtype dtype;
-  uint64_t count;
-  double *values;
-  void *bytes;
-} plane;
-
-static uint64_t random_state;
-
-static double random_value(void) {
-  random_state = random_state * 6364136223846793005u + 1442695040888963407u;
-  return (double)(random_state >> 33) / 0x1p30 - 1;
-}
-
-static plane plane_create(qn_dtype dtype, uint64_t count, double magnitude) {
-  plane p = { dtype, count, malloc((count + 1) * sizeof(double)), malloc((count + 1) * 8) };
-  for (uint64_t i = 0; i < count; i++) p.values[i] = random_value() * magnitude;
-  qn_elements_store(dtype, p.values, count, true, p.bytes);
-  qn_elements_load(dtype, p.bytes, count, p.values);
-  return p;
-}
-
-static void plane_destroy(plane *p) {
-  free(p->values);
-  free(p->bytes);
-}
-
-static void set_nan(plane *p, uint64_t first, uint64_t count) {
-  uint64_t size = qn_element_size(p->dtype);
-  memset((char *)p->bytes + first * size, p->dtype == QN_E5M2 || p->dtype == QN_E4M3 ? 0x7F : 0xFF,
-         count * size);
-  for (uint64_t i = first; i < first + count; i++) p->values[i] = NAN;
-}
-
-typedef struct split_data {
-  split_case c;
-  plane q, k, v, slopes, sinks, mask, k_scale, v_scale;
-  uint32_t pages; // of the pool
-  int32_t table[BATCH_MAX * 4096];
-  int64_t table_stride;
-  qn_strides k_stride, v_stride;
-} split_data;
-
-static uint32_t length_of(const split_case *c, uint32_t b) {
-  return c->spec.kv_lengths ? c->lengths[b] : c->kv_len;
-}
-
-// Strides of k or v, of `outer` batches or pages of `positions`.
-static qn_strides strides_of(const split_case *c, uint32_t positions, uint32_t dim) {
-  int64_t heads = c->spec.kv_heads;
-  return (qn_strides){ .batch = heads * positions * dim,
-                       .head = c->heads_outside ? (int64_t)positions * dim : dim,
-                       .position = c->heads_outside ? dim : heads * dim };
-}
-
-// The first element of a row of k or v.
-static uint64_t row_of(const split_data *d, const qn_strides *stride, uint32_t b, uint32_t head,
-                       uint32_t position) {
-  uint32_t page = d->c.spec.page_size, outer = b;
-  if (page > 0) {
-    outer = (uint32_t)d->table[b * d->table_stride + position / page];
-    position %= page;
-  }
-  return (uint64_t)(outer * stride->batch + head * stride->head + position * stride->position);
-}
-
-// Pages of the pool in an order without a pattern; entries that no key needs lead far beyond it.
-static void make_table(split_data *d) {
-  const split_case *c = &d->c;
-  uint32_t page = c->spec.page_size, used = 0;
-  d->table_stride = (c->kv_len + page - 1) / page + 2;
-  for (uint32_t b = 0; b < c->batch; b++) used += (length_of(c, b) + page - 1) / page;
-  d->pages = used + GUARD_PAGES;
-  uint32_t step = 7, next = 3;
-  while (d->pages % step == 0) step += 2;
-  cr_assert_leq((uint64_t)d->table_stride * c->batch, QN_COUNT(d->table));
-  for (uint32_t b = 0; b < c->batch; b++)
-    for (uint32_t i = 0; i < d->table_stride; i++) {
-      bool needed = i < (length_of(c, b) + page - 1) / page;
-      d->table[b * d->table_stride + i] = needed ? (int32_t)(next % d->pages) : INT32_MAX;
-      if (needed) next += step;
-    }
-}
-
-// Makes NaN of all rows that are no key of a sequence.
-static void hide_rows(split_data *d, plane *p, const qn_strides *stride, uint32_t dim) {
-  bool *seen = calloc(p->count / dim + 1, 1);
-  for (uint32_t b = 0; b < d->c.batch; b++)
-    for (uint32_t h = 0; h < d->c.spec.kv_heads; h++)
-      for (uint32_t j = 0; j < length_of(&d->c, b); j++) seen[row_of(d, stride, b, h, j) / dim] = true;
-  for (uint64_t row = 0; row < p->count / dim; row++)
-    if (!seen[row]) set_nan(p, row * dim, dim);
-  free(seen);
-}
-
-static split_data *data_create(const split_case *c) {
-  split_data *d = calloc(1, sizeof *d);
-  const qn_kernel_spec *spec = &d->c.spec;
-  qn_dtype kv = c->spec.kv_dtype == QN_ANY ? c->spec.dtype : c->spec.kv_dtype;
-  d->c = *c;
-  random_state = 1;
-  uint32_t outer = c->batch, positions = c->kv_len;
-  if (spec->page_size > 0) {
-    make_table(d);
-    outer = d->pages;
-    positions = spec->page_size;
-  }
-  uint64_t rows = (uint64_t)outer * positions * spec->kv_heads;
-  d->q = plane_create(spec->dtype, (uint64_t)c->batch * c->q_len * spec->heads * spec->head_dim, 2);
-  d->k = plane_create(kv, rows * spec->head_dim, 2);
-  d->v = plane_create(kv, rows * spec->v_head_dim, 1);
-  d->slopes = plane_create(QN_F32, spec->heads, 0.25);
-  d->sinks = plane_create(spec->sinks_dtype == QN_ANY ? QN_F32 : spec->sinks_dtype, spec->heads, 3);
-  d->mask = plane_create(QN_F32, c->kv_len, 2);
-  d->k_scale = plane_create(QN_F32, spec->kv_heads, 0.5);
-  d->v_scale = plane_create(QN_F32, spec->kv_heads, 3);
-  d->k_stride = strides_of(c, positions, spec->head_dim);
-  d->v_stride = strides_of(c, positions, spec->v_head_dim);
-  hide_rows(d, &d->k, &d->k_stride, spec->head_dim);
-  hide_rows(d, &d->v, &d->v_stride, spec->v_head_dim);
-  return d;
-}
-
-static void data_destroy(split_data *d) {
-  plane *const planes[] = { &d->q, &d->k, &d->v, &d->slopes, &d->sinks, &d->mask, &d->k_scale, &d->v_scale };
-  for (size_t i = 0; i < QN_COUNT(planes); i++) plane_destroy(planes[i]);
-  free(d);
-}
-
-// --- attention in f64 ------------------------------------------------------------------------------------
-
-static double scale_of(qn_kv_scale kind, const plane *scales, uint32_t kv_head) {
-  if (kind == QN_KV_SCALE_NONE) return 1;
-  return scales->values[kind == QN_KV_SCALE_HEAD ? kv_head : 0];
-}
-
-// Minus infinity for a key that the query does not see.
-static double score_of(const split_data *d, uint32_t b, uint32_t h, uint32_t i, uint32_t j) {
-  const qn_kernel_spec *spec = &d->c.spec;
-  uint32_t kv_head = h / (spec->heads / spec->kv_heads), length = length_of(&d->c, b);
-  bool counted = spec->kv_lengths || spec->causal == QN_CAUSAL_BOTTOM_RIGHT;
-  int64_t position = (int64_t)i + (counted ? (int64_t)length - d->c.q_len : 0);
-  int64_t right = spec->causal != QN_CAUSAL_NONE ? 0 : spec->window_right;
-  if (right >= 0 && j > position + right) return -INFINITY;
-  if (spec->window_left >= 0 && j < position - spec->window_left) return -INFINITY;
-  const double *q = d->q.values + (((uint64_t)b * d->c.q_len + i) * spec->heads + h) * spec->head_dim;
-  const double *k = d->k.values + row_of(d, &d->k_stride, b, kv_head, j);
-  double sum = 0;
-  for (uint32_t e = 0; e < spec->head_dim; e++) sum += q[e] * k[e];
-  sum *= (spec->scale != 0 ? spec->scale : 1 / sqrt(spec->head_dim)) *
-         scale_of(spec->k_scale, &d->k_scale, kv_head);
-  if (spec->softcap > 0) sum = spec->softcap * tanh(sum / spec->softcap);
-  if (spec->alibi) sum -= d->slopes.values[h] * (double)llabs(position - j);
-  if (spec->mask == QN_MASK_ADDITIVE) sum += d->mask.values[j];
-  return sum;
-}
-
-// A row of the output and of attention over |v|.
-static void reference_row(const split_data *d, uint32_t b, uint32_t h, uint32_t i, double *out,
-                          double *over_abs) {
-  const qn_kernel_spec *spec = &d->c.spec;
-  uint32_t length = length_of(&d->c, b), kv_head = h / (spec->heads / spec->kv_heads);
-  double largest = spec->sinks_dtype != QN_ANY ? d->sinks.values[h] : -INFINITY;
-  double *scores = malloc((length + 1) * sizeof(double)), sum = 0;
-  for (uint32_t j = 0; j < length; j++) largest = fmax(largest, scores[j] = score_of(d, b, h, i, j));
-  for (uint32_t e = 0; e < spec->v_head_dim; e++) out[e] = over_abs[e] = 0;
-  if (spec->sinks_dtype != QN_ANY) sum = exp(d->sinks.values[h] - largest);
-  for (uint32_t j = 0; j < length; j++) {
-    double weight = scores[j] == -INFINITY ? 0 : exp(scores[j] - largest);
-    const double *v = d->v.values + row_of(d, &d->v_stride, b, kv_head, j);
-    sum += weight;
-    for (uint32_t e = 0; e < spec->v_head_dim; e++) {
-      out[e] += weight * v[e];
-      over_abs[e] += weight * fabs(v[e]);
-    }
-  }
-  double factor = sum > 0 ? scale_of(spec->v_scale, &d->v_scale, kv_head) / sum : 0;
-  for (uint32_t e = 0; e < spec->v_head_dim; e++) {
-    out[e] *= factor;
-    over_abs[e] *= fabs(factor);
-  }
-  free(scores);
-}
-
-static double largest_of(const plane *p, uint32_t dim) {
-  double largest = 0;
-  for (uint64_t row = 0; row < p->count; row += dim) {
-    double sum = 0;
-    for (uint32_t e = 0; e < dim; e++) sum += p->values[row + e] * p->values[row + e];
-    if (!isnan(sum)) largest = fmax(largest, sqrt(sum));
-  }
-  return largest;
 }
 
 // --- running ---------------------------------------------------------------------------------------------
@@ -330,23 +124,14 @@ static void run(const split_data *d, const qn_scheme *scheme, float scale, void 
 static void check_values(const split_data *d, const double *values, double *out_largest) {
   const split_case *c = &d->c;
   const qn_kernel_spec *spec = &c->spec;
-  double offset = largest_of(&d->slopes, 1) * (c->kv_len + c->q_len) * spec->alibi;
-  if (spec->mask != QN_MASK_NONE) offset += largest_of(&d->mask, 1);
-  if (spec->sinks_dtype != QN_ANY) offset += largest_of(&d->sinks, 1);
-  const qn_attention_norms norms = {
-    .keys = c->kv_len,
-    .q = largest_of(&d->q, spec->head_dim),
-    .k = largest_of(&d->k, spec->head_dim) * (spec->k_scale ? largest_of(&d->k_scale, 1) : 1),
-    .v = largest_of(&d->v, 1) * (spec->v_scale ? largest_of(&d->v_scale, 1) : 1),
-    .offset = offset,
-  };
+  const qn_attention_norms norms = split_norms(d);
   const qn_attention_bound bound = qn_attention_get_bound(spec, &norms);
   double expected[256], over_abs[256], worst = 0;
   uint64_t at = 0;
   for (uint32_t b = 0; b < c->batch; b++)
     for (uint32_t i = 0; i < c->q_len; i++)
       for (uint32_t h = 0; h < spec->heads; h++) {
-        reference_row(d, b, h, i, expected, over_abs);
+        split_reference_row(d, b, h, i, expected, over_abs);
         for (uint32_t e = 0; e < spec->v_head_dim; e++, at++) {
           double error = fabs(values[at] - expected[e]);
           double most = qn_attention_bound_at(&bound, expected[e], over_abs[e]);
@@ -360,7 +145,7 @@ static void check_values(const split_data *d, const double *values, double *out_
 }
 
 static void check(const split_case *c) {
-  split_data *d = data_create(c);
+  split_data *d = split_data_create(c);
   const qn_scheme none = qn_scheme_of(QN_SCHEME_none), fused = qn_scheme_of(QN_SCHEME_fp8_static);
   uint64_t count = (uint64_t)c->batch * c->q_len * c->spec.heads * c->spec.v_head_dim;
   double *values = malloc(count * sizeof(double)), largest = 0;
@@ -380,7 +165,7 @@ static void check(const split_case *c) {
   free(bytes);
   free(codes);
   free(expected);
-  data_destroy(d);
+  split_data_destroy(d);
 }
 
 // One token of each of 2 sequences, 8 heads on 2 of k and v.
@@ -439,13 +224,87 @@ Test(split, heads_of_all_kinds) {
   }
 }
 
+// --- what stands between scores and weights ----------------------------------------------------------------
+
+// Each option in a few queries of one sequence and another, in splits some of which see no key.
+static void check_options(void (*set)(split_case *c)) {
+  static const qn_dtype dtypes[] = { QN_F16, QN_F32 };
+  for (size_t i = 0; i < QN_COUNT(dtypes); i++)
+    for (uint32_t splits = 1; splits < 8; splits += 3) {
+      split_case c = decode(dtypes[i], 64, 300);
+      c.q_len = 3;
+      c.splits = splits;
+      set(&c);
+      check(&c);
+    }
+}
+
+static void set_causal(split_case *c) {
+  c->spec.causal = QN_CAUSAL_BOTTOM_RIGHT;
+}
+static void set_top_left(split_case *c) {
+  c->spec.causal = QN_CAUSAL_TOP_LEFT;
+}
+static void set_causal_of_lengths(split_case *c) {
+  c->spec.causal = QN_CAUSAL_BOTTOM_RIGHT;
+  c->spec.kv_lengths = true;
+  c->spec.lengths_dtype = QN_S32;
+  c->lengths[0] = 300;
+  c->lengths[1] = 2; // the first of three queries sees nothing
+}
+static void set_window(split_case *c) {
+  c->spec.causal = QN_CAUSAL_BOTTOM_RIGHT;
+  c->spec.window_left = 70;
+}
+static void set_both_windows(split_case *c) {
+  c->spec.window_left = 1;
+  c->spec.window_right = 70;
+}
+static void set_softcap(split_case *c) {
+  c->spec.softcap = 1.5f;
+}
+static void set_slopes(split_case *c) {
+  c->spec.causal = QN_CAUSAL_BOTTOM_RIGHT;
+  c->spec.alibi = true;
+}
+static void set_sinks(split_case *c) {
+  c->spec.sinks_dtype = QN_F32;
+}
+static void set_sinks_that_stand_alone(split_case *c) {
+  set_causal_of_lengths(c);
+  c->spec.sinks_dtype = c->spec.dtype;
+  c->spec.alibi = true;
+}
+static void set_mask(split_case *c) {
+  c->spec.mask = QN_MASK_ADDITIVE;
+  c->spec.mask_dtype = QN_F32;
+}
+static void set_negative_scale(split_case *c) {
+  c->spec.scale = -0.3f;
+}
+#define OPTION(name)                                                                                           \
+  Test(split, name) {                                                                                          \
+    check_options(set_##name);                                                                                 \
+  }
+OPTION(causal)
+OPTION(top_left)
+OPTION(causal_of_lengths)
+OPTION(window)
+OPTION(both_windows)
+OPTION(softcap)
+OPTION(slopes)
+OPTION(sinks)
+OPTION(sinks_that_stand_alone)
+OPTION(mask)
+OPTION(negative_scale)
+
 // --- caches --------------------------------------------------------------------------------------------------
 
 static void set_lengths(split_case *c, uint32_t a, uint32_t b, uint32_t d, uint32_t e) {
   const uint32_t lengths[] = { a, b, d, e };
   c->spec.kv_lengths = true;
   c->spec.lengths_dtype = QN_S32;
-  c->batch = BATCH_MAX;
+  c->batch = SPLIT_BATCH_MAX;
   memcpy(c->lengths, lengths, sizeof lengths);
 }
 
