@@ -160,19 +160,6 @@ static bool read_vectors(const qn_graph *graph, qn_node node, qn_kernel_spec *sp
                    qn_dtype_name(type_of(graph, starts_kv).dtype));
 }
 
-// Whether the heads of a kv head need at most half the tiles together that each would need alone: then the work
-// saved is worth more than the blocks that run beside each other.
-static bool packing_pays(const qn_graph *graph, qn_node node, const qn_kernel_spec *spec) {
-  qn_type_info q = type_of(graph, qn_node_get_operand(graph, node, QN_ATTENTION_Q));
-  int64_t layout = qn_node_get_int(graph, node, "q_layout"), q_len;
-  if (spec->varlen || spec->kv_heads == 0 || spec->heads % spec->kv_heads != 0) return false;
-  if (!qn_dim_is_const(graph, q.dims[layout == QN_LAYOUT_BHSD ? 2 : 1], &q_len) || q_len > INT32_MAX)
-    return false;
-  uint64_t tile = qn_schedule_get_tiles(spec).tile_q, group = spec->heads / spec->kv_heads,
-           length = (uint64_t)q_len;
-  return tile > 0 && 2 * ((length * group + tile - 1) / tile) <= group * ((length + tile - 1) / tile);
-}
-
 // Reads what the node says, supported or not. False only where a spec cannot say it.
 static bool read_node(const qn_graph *graph, qn_node node, qn_target target, qn_kernel_spec *spec,
                       qn_reason *reason) {
@@ -192,7 +179,7 @@ static bool read_node(const qn_graph *graph, qn_node node, qn_target target, qn_
       !qn_spec_read_cache(graph, node, spec, reason) || !read_mask(graph, node, spec, reason) ||
       !read_vectors(graph, node, spec, reason) || !qn_spec_read_output(graph, node, spec, reason))
     return false;
-  spec->pack_heads = packing_pays(graph, node, spec);
+  qn_spec_choose_schedule(graph, node, spec);
   return true;
 }
 

@@ -10,5 +10,7 @@ bool qn_spec_is_used(const qn_graph *graph, qn_node node, uint32_t result);
 bool qn_spec_read_output(const qn_graph *graph, qn_node node, qn_kernel_spec *spec, qn_reason *reason);
 // Pages and scales of k and v. kv_heads is read before.
 bool qn_spec_read_cache(const qn_graph *graph, qn_node node, qn_kernel_spec *spec, qn_reason *reason);
+// Chooses `schedule` and `pack_heads` by the lengths that the graph says; all else of the spec is read.
+void qn_spec_choose_schedule(const qn_graph *graph, qn_node node, qn_kernel_spec *spec);
 
 #endif

@@ -39,30 +39,34 @@ static uint64_t seen_keys(const qn_kernel_spec *spec, const qn_attention_args *a
   return QN_MIN(args->kv_len, (uint64_t)spec->window_left + (uint64_t)right + positions);
 }
 
-// Blocks run in waves of as many as fit the chip, and each wave takes as long as one block. The fewest splits
-// that make the waves shortest are taken.
+// Blocks run in waves of as many as fit the chip at once, and a wave takes as long as one block.
+static uint64_t time_of(uint64_t blocks, uint64_t slots, uint64_t tiles, uint32_t splits) {
+  return (blocks * splits + slots - 1) / slots * ((tiles + splits - 1) / splits + BLOCK_COST);
+}
+
+// Blocks that run at once: by shared memory, and by the registers that the kernels are compiled for.
+static uint64_t slots_of(const qn_kernel_spec *spec) {
+  const uint32_t system = 1024; // bytes of each block's shared memory
+  const qn_target_info *info = qn_target_get_info(spec->target);
+  uint32_t resident = QN_MIN(info->shared_sm / (qn_kernel_get_shared_bytes(spec) + system), 8 / spec->warps);
+  return (uint64_t)info->multiprocessors * QN_MAX(resident, 1);
+}
+
+// The fewest that take at most a twentieth longer than the best number does.
 uint32_t qn_kernel_choose_splits(const qn_kernel_spec *unresolved, const qn_attention_args *args) {
   qn_kernel_spec spec = *unresolved;
-  qn_kernel_spec_resolve(&spec);
   if (spec.schedule != QN_SCHEDULE_split) return 1;
   if (args->splits != 0) return args->splits;
-  const qn_target_info *info = qn_target_get_info(spec.target);
-  uint32_t pack = qn_kernel_get_pack(&spec), system = 1024; // bytes of each block that are the system's
-  uint64_t tiles = (seen_keys(&spec, args) + spec.tile_kv - 1) / spec.tile_kv;
+  qn_kernel_spec_resolve(&spec);
+  uint32_t pack = qn_kernel_get_pack(&spec), splits = 1;
+  uint64_t tiles = (seen_keys(&spec, args) + spec.tile_kv - 1) / spec.tile_kv, slots = slots_of(&spec);
   uint64_t q_tiles = ((uint64_t)args->q_len * pack + spec.tile_q - 1) / spec.tile_q;
-  uint64_t blocks = q_tiles * args->batch * (spec.heads / pack);
-  uint32_t resident = QN_MIN(info->shared_sm / (qn_kernel_get_shared_bytes(&spec) + system), 8 / spec.warps);
-  uint64_t slots = (uint64_t)info->multiprocessors * QN_MAX(resident, 1), least = UINT64_MAX;
-  uint32_t best = 1;
-  for (uint32_t splits = 1; splits <= QN_MIN(tiles, QN_SPLITS_MAX); splits++) {
-    uint64_t waves = (blocks * splits + slots - 1) / slots;
-    uint64_t time = waves * ((tiles + splits - 1) / splits + BLOCK_COST);
-    if (time < least) {
-      least = time;
-      best = splits;
-    }
-  }
-  return best;
+  uint64_t blocks = q_tiles * args->batch * (spec.heads / pack), least = UINT64_MAX;
+  for (uint32_t i = 1; i <= QN_MIN(tiles, QN_SPLITS_MAX); i++)
+    least = QN_MIN(least, time_of(blocks, slots, tiles, i));
+  while (splits < QN_MIN(tiles, QN_SPLITS_MAX) && 20 * time_of(blocks, slots, tiles, splits) > 21 * least)
+    splits++;
+  return splits;
 }
 
 // A part is a row in f32, its base and its sum: device/parts.cuh.

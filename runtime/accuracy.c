@@ -38,6 +38,15 @@
 //   new m
 //             would have it: exp2's error and 2 u, once for each of at most n / 16 + 1 tiles
 //   end       1 / l and the product with it: 2 u
+//   merge     of keys that blocks share (device/parts.cuh): parts get one base in 4 steps, the parts of a
+//   block's
+//             warps, of the splits of a merging warp, of these warps, and a sink. Each is exp2's error, 2 u
+//             and, for the difference of two bases and its product, 2 u (m - m_part), which is no more than 2 u
+//             (m - s_j) of the part's keys and so has the bound of `distance`. 8, 32 + 5, 4 and 1 parts are
+//             added up with one rounding each; 1 / l has two more
+//
+// Codes of a cache are elements exactly. A scale of k rounds the product once more, one of v takes the place of
+// the 1 over l.
 //
 // Relative errors are added and passed through expm1, since they multiply; they act on numerator and on l,
 // hence twice where both have them, and on terms whose magnitudes sum to sum_j p_j |v_j|, which is attention
@@ -72,11 +81,18 @@ static double matrix_error(const qn_kernel_spec *spec, double length) {
   return 3 * length * cut + 3 * 0x1p-22;
 }
 
+enum { MERGES = 4, MERGED_PARTS = 50 };
+
+static double merge_error(const qn_kernel_spec *spec) {
+  return spec->schedule == QN_SCHEDULE_split ? MERGES * (EXP2_ERROR + 2 * U) + (MERGED_PARTS + 2) * U : 0;
+}
+
 static double score_error(const qn_kernel_spec *spec, const qn_attention_norms *norms) {
   double scale = spec->scale != 0 ? fabs((double)spec->scale) : 1 / sqrt((double)spec->head_dim);
   double product = norms->q * norms->k * scale;
   double softcap = spec->softcap > 0 ? 3 * U * product + TANH_ERROR * (double)spec->softcap : 0;
-  return product * (matrix_error(spec, spec->head_dim) + 4 * U) + softcap + 4 * U * (product + norms->offset);
+  return product * (matrix_error(spec, spec->head_dim) + (spec->k_scale ? 5 : 4) * U) + softcap +
+         4 * U * (product + norms->offset);
 }
 
 qn_attention_bound qn_attention_get_bound(const qn_kernel_spec *spec, const qn_attention_norms *norms) {
@@ -84,10 +100,11 @@ qn_attention_bound qn_attention_get_bound(const qn_kernel_spec *spec, const qn_a
   precision operand = precision_of(spec->dtype), out = precision_of(spec->out_dtype);
   bool staged_f32 = spec->output.family != QN_SCHEME_none && spec->numerics == QN_DIRECT;
   if (staged_f32) out = precision_of(QN_F32);
-  double weight = score_error(spec, norms) + EXP2_ERROR + tiles * (EXP2_ERROR + 2 * U);
+  double weight = score_error(spec, norms) + EXP2_ERROR + tiles * (EXP2_ERROR + 2 * U) + merge_error(spec);
   double rounded = spec->dtype == QN_F32 ? 0 : operand.unit; // an f32 weight is split: matrix_error
   double relative = 2 * weight + rounded + matrix_error(spec, n) + (n + 3) * U + 2 * U;
-  double distance = 2 * 4 * U * log(n + 1);
+  double differences = 4 + (spec->schedule == QN_SCHEDULE_split ? 2 * MERGES : 0);
+  double distance = 2 * differences * U * log(n + 1);
   return (qn_attention_bound){ .relative = expm1(relative),
                                .absolute = (expm1(distance) + n * operand.step) * norms->v,
                                .unit = out.unit,

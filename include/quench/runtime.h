@@ -180,7 +180,8 @@ QN_API qn_status qn_launch_attention(const qn_loaded_kernel *loaded, const qn_at
 
 // --- accuracy --------------------------------------------------------------------------------------------
 
-// What a kernel's rounding errors grow with: magnitudes over a whole launch, or over what one row sees.
+// What a kernel's rounding errors grow with: magnitudes over a whole launch, or over what one row sees. Those
+// of k and v are of what the elements stand for, their scales included.
 typedef struct qn_attention_norms {
   uint64_t keys; // of the longest row
   double q, k;   // the largest Euclidean norm of a row of q, and of a row of k

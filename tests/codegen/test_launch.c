@@ -55,6 +55,57 @@ Test(launch, grid_block_and_parameters) {
   cr_expect_eq(launch.attention.grid, 0);
 }
 
+static qn_kernel_spec split(void) {
+  qn_kernel_spec spec = plain();
+  spec.schedule = QN_SCHEDULE_split;
+  spec.pack_heads = true;
+  return spec;
+}
+
+// One token of each sequence, of 64 keys a tile; 216 blocks of this chip run at once.
+static uint32_t splits_of(uint32_t batch, uint32_t kv_len) {
+  const qn_kernel_spec spec = split();
+  const qn_attention_args args = { .batch = batch, .q_len = 1, .kv_len = kv_len };
+  return qn_kernel_choose_splits(&spec, &args);
+}
+
+Test(launch, splits_fill_the_chip) {
+  cr_expect_eq(splits_of(1, 0), 1);
+  cr_expect_eq(splits_of(1, 64), 1);
+  cr_expect_eq(splits_of(1, 640), 10, "a tile each");
+  cr_expect_eq(splits_of(1, 1 << 20), 104, "nearly as many as run at once, of 2 kv heads");
+  cr_expect_eq(splits_of(8, 1 << 20), 13);
+  cr_expect_eq(splits_of(108, 1 << 20), 1, "the sequences fill it alone");
+  cr_expect_eq(splits_of(60, 1 << 20), 7, "four waves, of which one would leave half of the chip idle");
+  cr_expect_eq(splits_of(10000, 1 << 20), 1);
+  qn_kernel_spec spec = split();
+  qn_attention_args args = { .batch = 1, .q_len = 1, .kv_len = 1 << 20 };
+  spec.window_left = 1000;
+  spec.causal = QN_CAUSAL_BOTTOM_RIGHT;
+  cr_expect_eq(qn_kernel_choose_splits(&spec, &args), 16, "a tile of what a window shows each");
+  args.splits = 5;
+  cr_expect_eq(qn_kernel_choose_splits(&spec, &args), 5);
+  spec = plain();
+  args.splits = 0;
+  cr_expect_eq(qn_kernel_choose_splits(&spec, &args), 1);
+}
+
+Test(launch, a_split_is_two_kernels) {
+  qn_kernel_spec spec = split();
+  qn_attention_args args = arguments();
+  qn_launch launch;
+  args.q_len = 5;
+  args.splits = 7;
+  args.workspace = 256;
+  cr_assert_eq(qn_launch_prepare(ctx, &spec, &args, &launch), QN_OK, "%s", qn_context_get_error(ctx)->message);
+  cr_expect_eq(launch.attention.grid, 3 * 2 * 2 * 7, "two tiles of 16 rows for 20");
+  cr_expect_eq(launch.merge.grid, 3 * 5 * 8);
+  cr_expect_eq(launch.merge.block, 128);
+  cr_expect_eq(launch.merge.shared_bytes, 4 * (64 * 4 + 8) + 64 * 2);
+  cr_expect_eq(launch.params.splits, 7);
+  cr_expect_geq(qn_kernel_get_workspace_bytes(&spec, &args), 3u * 5 * 8 * 7 * (64 * 4 + 8));
+}
+
 // A batch stride says nothing where sequences lie end to end.
 Test(launch, numbers_a_head_and_a_sequence) {
   qn_kernel_spec spec = plain();
@@ -222,6 +273,11 @@ Test(launch, refusals_of_a_cache) {
           "k_scale must be aligned to its elements of 4 bytes, its address is 0x42");
   REFUSED(args.page_table = 64, QN_INVALID, "page_table is given to a kernel that does not use it");
   REFUSED(spec.page_size = 16, QN_INVALID, "page_table is a null pointer, and the kernel needs it");
+  REFUSED(args.splits = 2, QN_INVALID, "2 splits for a kernel that does not split its keys");
+  REFUSED((spec.schedule = QN_SCHEDULE_split, args.splits = 129, args.workspace = 16), QN_LIMIT,
+          "129 splits are more than 128");
+  REFUSED(spec.schedule = QN_SCHEDULE_split, QN_INVALID,
+          "workspace is a null pointer, and the kernel needs it");
   REFUSED((spec.page_size = 16, args.page_table = 64, args.page_table_stride = 4), QN_INVALID,
           "77 keys take 5 pages of 16, the page table has 4 a sequence");
   REFUSED((spec.kv_dtype = QN_E4M3, args.k_stride.head = 8), QN_INVALID,

@@ -96,6 +96,45 @@ Test(spec_from_node, heads_are_packed_where_that_halves_the_tiles) {
       packed("q: f16[B,8,S,64], k: f16[B,2,T,64], v: f16[B,2,T,64]", "o: f16[B,8,S,64] = attention(q, k, v)"));
 }
 
+static qn_schedule schedule_of(const char *inputs, const char *body) {
+  qn_kernel_spec spec;
+  qn_node node = read(inputs, body);
+  cr_assert_eq(qn_kernel_spec_from_node(graph, node, QN_TARGET_sm_90a, &spec, NULL), QN_OK, "%s",
+               qn_context_get_error(ctx)->message);
+  qn_graph_destroy(graph);
+  graph = NULL;
+  return spec.schedule;
+}
+
+Test(spec_from_node, few_queries_of_many_keys_share_them) {
+  static const struct {
+    const char *inputs, *body;
+    qn_schedule schedule;
+  } cases[] = {
+    { "q: f16[B,8,1,64], k: f16[B,2,T,64], v: f16[B,2,T,64]", "o: f16[B,8,1,64] = attention(q, k, v)",
+      QN_SCHEDULE_split },
+    { "q: f16[B,8,8,64], k: f16[B,2,T,64], v: f16[B,2,T,64]", "o: f16[B,8,8,64] = attention(q, k, v)",
+      QN_SCHEDULE_split },
+    { "q: f16[B,8,9,64], k: f16[B,2,T,64], v: f16[B,2,T,64]", "o: f16[B,8,9,64] = attention(q, k, v)",
+      QN_SCHEDULE_mma },
+    { "q: f16[B,8,S,64], k: f16[B,2,T,64], v: f16[B,2,T,64]", "o: f16[B,8,S,64] = attention(q, k, v)",
+      QN_SCHEDULE_mma },
+    { "q: f16[B,8,1,64], k: f16[B,2,512,64], v: f16[B,2,512,64]", "o: f16[B,8,1,64] = attention(q, k, v)",
+      QN_SCHEDULE_split },
+    { "q: f16[B,8,1,64], k: f16[B,2,511,64], v: f16[B,2,511,64]", "o: f16[B,8,1,64] = attention(q, k, v)",
+      QN_SCHEDULE_mma },
+    { "q: f16[B,8,1,64], k: f16[B,2,T,64], v: f16[B,2,T,64]",
+      "o: f16[B,8,1,64] = attention(q, k, v)[causal=bottom_right, window_left=511]", QN_SCHEDULE_mma },
+    { "q: f16[B,8,1,64], k: f16[B,2,T,64], v: f16[B,2,T,64]",
+      "o: f16[B,8,1,64] = attention(q, k, v)[causal=bottom_right, window_left=512]", QN_SCHEDULE_split },
+    { "q: f16[B,8,1,64], k: f16[B,2,T,64], v: f16[B,2,T,64]",
+      "o: f16[B,8,1,64] = attention(q, k, v)[window_left=100]", QN_SCHEDULE_split },
+  };
+  for (size_t i = 0; i < QN_COUNT(cases); i++)
+    cr_expect_eq(schedule_of(cases[i].inputs, cases[i].body), cases[i].schedule, "%s, %s", cases[i].inputs,
+                 cases[i].body);
+}
+
 Test(spec_from_node, what_stands_between_scores_and_softmax) {
   qn_kernel_spec spec;
   qn_node node = read(QKV ", n: bf16[8], a: f32[8], l: s64[B]",

@@ -63,6 +63,7 @@ void kernel_runner_close(kernel_runner *runner) {
 static qn_status complete_spec(qn_context *context, const kernel_case *c, bool fused, qn_kernel_spec *spec) {
   char said[128], meant[128];
   const qn_kernel_spec wanted = kernel_case_spec(c, fused);
+  spec->schedule = wanted.schedule;
   spec->pack_heads = c->pack_heads;
   spec->f32_mode = c->f32_mode;
   spec->schedule = wanted.schedule;

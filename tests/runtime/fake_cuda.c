@@ -155,6 +155,7 @@ static int library_load(void **library, const void *code, const int *jit_options
         snprintf(jit_values[i], (size_t)(uintptr_t)jit_values[i + 1], "%s", state.jit_log);
   CALL("cuLibraryLoadData");
   state.code = code;
+  state.entries = 0;
   state.libraries++;
   *library = &state.libraries;
   return 0;
@@ -169,15 +170,16 @@ static int library_unload(void *library) {
 static int library_get_kernel(void **kernel, void *library, const char *name) {
   CALL("cuLibraryGetKernel");
   if (library != &state.libraries) return 1;
-  snprintf(state.entry, sizeof(state.entry), "%s", name);
-  *kernel = state.entry;
+  if (state.entries == 2) return 1;
+  snprintf(state.entry[state.entries], sizeof(state.entry[0]), "%s", name);
+  *kernel = state.entry[state.entries++];
   return 0;
 }
 
 static int kernel_set_attribute(int attribute, int value, void *kernel, int device) {
   CALL("cuKernelSetAttribute");
-  if (attribute != 8 || kernel != state.entry || device != 7) return 1;
-  state.dynamic_shared = value;
+  if (attribute != 8 || (kernel != state.entry[0] && kernel != state.entry[1]) || device != 7) return 1;
+  state.dynamic_shared[kernel == state.entry[1]] = value;
   return 0;
 }
 
@@ -186,9 +188,12 @@ static int launch_kernel(void *kernel, unsigned grid_x, unsigned grid_y, unsigne
                          void **extra) {
   CALL_INSIDE("cuLaunchKernel");
   // The words of the driver's list: 1 the parameters' address, 2 the address of their size, 0 the end.
-  if (kernel != state.entry || params || !extra || extra[0] != (void *)1 || extra[2] != (void *)2 || extra[4]) return 1;
+  if ((kernel != state.entry[0] && kernel != state.entry[1]) || params || !extra || extra[0] != (void *)1 ||
+      extra[2] != (void *)2 || extra[4])
+    return 1;
   if (*(const size_t *)extra[3] != sizeof(state.launch.params)) return 1;
   state.launch.count++;
+  state.launch.entry = kernel == state.entry[1];
   const unsigned grid[] = { grid_x, grid_y, grid_z }, block[] = { block_x, block_y, block_z };
   memcpy(state.launch.grid, grid, sizeof(grid));
   memcpy(state.launch.block, block, sizeof(block));

@@ -15,10 +15,12 @@ typedef struct fake_cuda {
   int retained, pushed, deepest, blocks, libraries, waits,
       outside; // `outside`: calls without a current context
   const void *code;
-  char entry[128];
-  int dynamic_shared;
+  char entry[2][136]; // a kernel and its merge
+  int entries;        // of the library that is loaded
+  int dynamic_shared[2];
   struct {
     int count;
+    int entry; // of the last launch
     unsigned grid[3], block[3], shared_bytes;
     void *stream;
     qn_launch_params params;

@@ -168,14 +168,17 @@ static qn_kernel_spec spec_fused(void) {
 }
 
 // A kernel that nothing compiled.
-static qn_kernel *make_kernel(qn_binary binary) {
-  qn_kernel_spec spec = spec_fused();
+static qn_kernel *make_kernel_of(qn_kernel_spec spec, qn_binary binary) {
   qn_kernel *kernel;
   cr_assert_eq(qn_kernel_create(context, &spec, binary, &kernel), QN_OK);
   qn_buf_printf(&kernel->binary, ".entry %s(", kernel->name);
   kernel->info.data = kernel->binary.text;
   kernel->info.length = kernel->binary.length;
   return kernel;
+}
+
+static qn_kernel *make_kernel(qn_binary binary) {
+  return make_kernel_of(spec_fused(), binary);
 }
 
 Test(cuda, a_kernel_is_loaded_with_its_shared_memory) {
@@ -186,8 +189,9 @@ Test(cuda, a_kernel_is_loaded_with_its_shared_memory) {
   cr_assert_eq(qn_device_load(device, kernel, &loaded), QN_OK);
   cr_assert_eq(fake->libraries, 1);
   cr_assert_eq(fake->code, info->data);
-  cr_assert_str_eq(fake->entry, info->name);
-  cr_assert_eq(fake->dynamic_shared, (int)info->dynamic_shared_bytes);
+  cr_assert_str_eq(fake->entry[0], info->name);
+  cr_assert_eq(fake->entries, 1);
+  cr_assert_eq(fake->dynamic_shared[0], (int)info->dynamic_shared_bytes);
   qn_kernel_destroy(kernel); // the device has its own copy
   qn_loaded_kernel_destroy(loaded);
   qn_loaded_kernel_destroy(NULL);
@@ -263,6 +267,39 @@ Test(launch, dense_strides_of_every_layout) {
     cr_assert_eq(args.out_stride.head, 32);
     cr_assert_eq(args.out_stride.position, 8 * 32);
   }
+}
+
+Test(cuda, a_split_is_launched_as_two_kernels_of_one_library) {
+  qn_device *device = create();
+  qn_kernel_spec spec = spec_fused();
+  spec.schedule = QN_SCHEDULE_split;
+  spec.tile_q = spec.tile_kv = spec.warps = spec.stages = 0;
+  qn_kernel_spec_resolve(&spec);
+  qn_kernel *kernel = make_kernel_of(spec, QN_CUBIN);
+  const qn_kernel_info *info = qn_kernel_get_info(kernel);
+  qn_loaded_kernel *loaded;
+  cr_assert_eq(qn_device_load(device, kernel, &loaded), QN_OK);
+  cr_assert_eq(fake->libraries, 1);
+  cr_assert_eq(fake->entries, 2);
+  cr_assert_str_eq(fake->entry[0], info->name);
+  cr_assert_str_eq(fake->entry[1], info->merge.name);
+  cr_assert_eq(strncmp(info->merge.name, info->name, strlen(info->name)), 0);
+  cr_assert_eq(fake->dynamic_shared[0], (int)info->dynamic_shared_bytes);
+  cr_assert_eq(fake->dynamic_shared[1], (int)info->merge.dynamic_shared_bytes);
+  qn_attention_args args = make_args(&spec);
+  args.workspace = 0x60000;
+  cr_assert_eq(qn_launch_attention(loaded, &args, NULL), QN_OK, "%s", qn_context_get_error(context)->message);
+  cr_assert_eq(fake->launch.count, 2);
+  cr_assert_eq(fake->launch.entry, 1);
+  cr_assert_eq(fake->launch.grid[0], 100 * 3 * 8);
+  cr_assert_eq(fake->launch.block[0], info->merge.threads);
+  cr_assert_eq(fake->launch.params.workspace, 0x60000);
+  qn_loaded_kernel_destroy(loaded);
+  plant("cuLibraryGetKernel", 1);
+  assert_error(qn_device_load(device, kernel, &loaded), QN_UNAVAILABLE, "cuLibraryGetKernel", "INVALID_VALUE");
+  cr_assert_eq(fake->libraries, 0);
+  qn_kernel_destroy(kernel);
+  qn_device_destroy(device);
 }
 
 Test(cuda, a_launch_arrives_as_it_was_given) {
