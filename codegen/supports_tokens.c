@@ -32,7 +32,7 @@ bool qn_supports_deferred(const qn_kernel_spec *spec, qn_reason *reason) {
   if (spec->output.pad % 8 != 0)
     return qn_refuse(reason, QN_WHY_scheme, "tokens filled up to a multiple of 8 codes", "of %u",
                      (unsigned)spec->output.pad);
-  if (spec->schedule == QN_SCHEDULE_quantize) return true;
+  if (spec->schedule != QN_SCHEDULE_mma) return true; // the merge of a split has one head a block
   qn_kernel_spec_resolve(&r);
   uint32_t rows = r.warps > 0 ? r.tile_q / r.warps : 0, pack = qn_kernel_get_pack(&r);
   if (rows % pack == 0) return true;
