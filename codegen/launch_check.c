@@ -172,6 +172,34 @@ static qn_status check_vectors(qn_context *context, const qn_kernel_spec *spec, 
   return QN_OK;
 }
 
+// Numbers of which each channel has one are read by chunks of up to 8.
+static qn_status check_channels(qn_context *context, const qn_kernel_spec *spec,
+                                const qn_attention_args *args) {
+  const bool channels = is_fused(spec) && spec->output.granularity == QN_PER_CHANNEL;
+  const struct {
+    const char *name;
+    bool wanted;
+    qn_device_ptr ptr;
+    int64_t head;
+  } vectors[] = {
+    { "output_scale", channels, args->output_scale, args->output_scale_head },
+    { "output_zero_point", channels, args->output_zero_point, args->output_scale_head },
+    { "pre_scale", is_fused(spec), args->pre_scale, args->pre_scale_head },
+  };
+  for (size_t i = 0; i < QN_COUNT(vectors); i++) {
+    if (!vectors[i].wanted) continue;
+    if (vectors[i].ptr % CHUNK != 0)
+      return qn_fail(context, QN_INVALID, PLACE,
+                     "%s of channels must be aligned to %d bytes, its address is 0x%llx", vectors[i].name,
+                     CHUNK, (unsigned long long)vectors[i].ptr);
+    if (vectors[i].head % 8 != 0)
+      return qn_fail(context, QN_INVALID, PLACE,
+                     "the heads of %s must be a multiple of 8 elements apart, found %lld", vectors[i].name,
+                     (long long)vectors[i].head);
+  }
+  return QN_OK;
+}
+
 static qn_status check_pages(qn_context *context, const qn_kernel_spec *spec, const qn_attention_args *args) {
   if (spec->page_size == 0 || args->page_table == 0) return QN_OK;
   int64_t pages = ((int64_t)args->kv_len + spec->page_size - 1) / spec->page_size;
@@ -215,6 +243,7 @@ qn_status qn_launch_check(qn_context *context, const qn_kernel_spec *spec, const
   QN_TRY(check_result_rows(context, "unquantized", is_fused(spec) && spec->unquantized, spec->out_dtype,
                            args->unquantized, &args->unquantized_stride));
   QN_TRY(check_vectors(context, spec, args));
+  QN_TRY(check_channels(context, spec, args));
   QN_TRY(check_scale_rows(context, spec, args));
   QN_TRY(check_mask(context, spec, args));
   QN_TRY(check_pages(context, spec, args));

@@ -1,9 +1,14 @@
 // From quotients to codes: those of one staged chunk become one piece of the output.
 
+// As qn_recipe_float, for codes that saturate: the smaller one of NaN and a number is the number.
+DEVICE float without_nan(float quotient) {
+  return RECIPE.nan == QN_NAN_LARGEST ? min_f32(quotient, RECIPE.greatest) : quotient;
+}
+
 // Two codes of 8 bits, the first in the low byte.
 DEVICE u32 code_pair(float low, float high) {
-  low = qn_recipe_float(&RECIPE, low);
-  high = qn_recipe_float(&RECIPE, high);
+  low = without_nan(low);
+  high = without_nan(high);
   return CODES == QN_E5M2 ? e5m2x2_from_f32(low, high) : e4m3x2_from_f32(low, high);
 }
 

@@ -22,8 +22,7 @@ template <int type> DEVICE void split_pair(float &low, float &high, u32 pair) {
   if constexpr (type == QN_F16) {
     f32_from_f16x2(low, high, pair);
   } else {
-    low = float_of(pair << 16);
-    high = float_of(pair & 0xffff0000u);
+    f32_from_bf16x2(low, high, pair);
   }
 }
 template <int type> DEVICE u32 pair_from_f32(float low, float high) {

@@ -282,6 +282,10 @@ DEVICE float f32_from_f16(u32 bits) {
   return result;
 }
 // The two values of a word.
+DEVICE void f32_from_bf16x2(float &low, float &high, u32 pair) {
+  asm("shl.b32 %0, %1, 16;" : "=f"(low) : "r"(pair));
+  asm("and.b32 %0, %1, 0xffff0000;" : "=f"(high) : "r"(pair));
+}
 DEVICE void f32_from_f16x2(float &low, float &high, u32 pair) {
   asm("{\n  .reg .b16 l, h;\n  mov.b32 {l, h}, %2;\n  cvt.f32.f16 %0, l;\n  cvt.f32.f16 %1, h;\n}" : "=f"(low), "=f"(high) : "r"(pair));
 }
