@@ -234,6 +234,16 @@ Test(launch, refusals_of_scales) {
              "output_zero_point is a null pointer, and the kernel needs it");
   REFUSED_OF(fp8_channel, (spec.pre_scale_dtype = QN_F16, args.pre_scale = 129), QN_INVALID,
              "pre_scale must be aligned to its elements of 2 bytes, its address is 0x81");
+  REFUSED_OF(fp8_channel, args.output_scale = 72, QN_INVALID,
+             "output_scale of channels must be aligned to 16 bytes, its address is 0x48");
+  REFUSED_OF(int8_channel, args.output_zero_point = 97, QN_INVALID,
+             "output_zero_point of channels must be aligned to 16 bytes, its address is 0x61");
+  REFUSED_OF(fp8_channel, args.output_scale_head = 68, QN_INVALID,
+             "the heads of output_scale must be a multiple of 8 elements apart, found 68");
+  REFUSED_OF(fp8_static, (spec.pre_scale_dtype = QN_F32, args.pre_scale = 132), QN_INVALID,
+             "pre_scale of channels must be aligned to 16 bytes, its address is 0x84");
+  REFUSED_OF(fp8_static, (spec.pre_scale_dtype = QN_F32, args.pre_scale = 128, args.pre_scale_head = 4),
+             QN_INVALID, "the heads of pre_scale must be a multiple of 8 elements apart, found 4");
   REFUSED_OF(fp8_token, spec.scale_bound = true, QN_INVALID,
              "scale_bound is a null pointer, and the kernel needs it");
   REFUSED_OF(fp8_static, args.scale_bound = 64, QN_INVALID,
