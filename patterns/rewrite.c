@@ -12,7 +12,7 @@ typedef struct build {
   uint32_t *attr_counts;
   qn_value (*results)[QN_OP_RESULTS_MAX]; // by build node
   uint16_t *needed;                       // by build node: how many of its results; 0: the node is not built
-  bool replaces[QN_RULE_OUTPUTS_MAX];     // by output: something outside the match reads it
+  bool replaces[QN_RULE_OUTPUTS_MAX];     // by output: it is built
   qn_node last; // output in the graph's order; everything the right side reads stands before it
   uint32_t created_count;
 } build;
@@ -47,7 +47,9 @@ static void find_needed(build *b) {
   for (uint16_t i = 0; i < program->output_count; i++) {
     const qn_build_ref *ref = &program->build_outputs[i];
     bool made = ref->source == QN_SOURCE_BUILT && b->needed[ref->index];
-    if (made && b->match->values[program->outputs[i]] != QN_NONE) need(b, ref);
+    if (!made || b->match->values[program->outputs[i]] == QN_NONE) continue;
+    need(b, ref);
+    b->replaces[i] = true;
   }
 }
 
