@@ -221,6 +221,7 @@ static bool target_fuses(const void *user, const qn_graph *graph, qn_node attent
   qn_kernel_spec spec;
   if (!read_node(graph, attention, *target, &spec, out_reason)) return false;
   spec.output = *output;
+  qn_spec_choose_schedule(graph, attention, &spec);
   return qn_target_supports(&spec, out_reason) && places_scales(graph, attention, output, &spec, out_reason);
 }
 

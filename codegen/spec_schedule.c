@@ -42,9 +42,13 @@ static bool splitting_pays(const qn_graph *graph, qn_node node, const qn_kernel_
 
 void qn_spec_choose_schedule(const qn_graph *graph, qn_node node, qn_kernel_spec *spec) {
   uint64_t length;
+  qn_reason unused;
+  spec->schedule = QN_SCHEDULE_mma;
+  spec->pack_heads = false;
   if (spec->varlen || spec->kv_heads == 0 || spec->heads % spec->kv_heads != 0 ||
       !read_length(graph, node, QN_ATTENTION_Q, "q_layout", &length))
     return;
   if (splitting_pays(graph, node, spec, length)) spec->schedule = QN_SCHEDULE_split;
   spec->pack_heads = packing_pays(spec, length);
+  if (!qn_supports_deferred(spec, &unused)) spec->pack_heads = false; // a warp would have parts of tokens
 }

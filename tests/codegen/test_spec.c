@@ -106,6 +106,15 @@ static qn_schedule schedule_of(const char *inputs, const char *body) {
   return spec.schedule;
 }
 
+// A warp has 16 rows here: a tile of five whole positions of three heads leaves one row.
+Test(spec_from_node, heads_are_not_packed_where_scales_of_tokens_forbid_it) {
+  cr_expect(packed("q: f32[B,3,20,64], k: f32[B,1,T,64], v: f32[B,1,T,64], s: f32[]",
+                   "o: e4m3[B,3,20,64] = attention(q, k, v, _, _, _, _, s)[output=fp8_static]"));
+  cr_expect_not(
+      packed("q: f32[B,3,20,64], k: f32[B,1,T,64], v: f32[B,1,T,64]",
+             "o: e4m3[B,20,192], c: f32[B,20,1] = attention(q, k, v)[out_layout=bsm, output=fp8_token]"));
+}
+
 Test(spec_from_node, few_queries_of_many_keys_share_them) {
   static const struct {
     const char *inputs, *body;
