@@ -224,9 +224,11 @@ void qn_torch_read_reduce(qn_torch_reader *r) {
   uint32_t count = 0;
   bool adds = op == QN_OP_reduce_sum || op == QN_OP_reduce_mean;
   if (axes && !qn_torch_ints(r, "dim", dims, &count)) qn_torch_refuse(r, "dims are no constants");
-  qn_dtype to = qn_torch_dtype_arg(r, "dtype", qn_torch_type(r, x).dtype);
-  if (adds && (!qn_dtype_is_float(qn_torch_type(r, x).dtype) || !qn_dtype_is_float(to)))
-    qn_torch_refuse(r, "of elements of type %s", qn_dtype_name(qn_torch_type(r, x).dtype));
+  qn_dtype of = qn_torch_type(r, x).dtype, to = of;
+  if (adds) to = qn_torch_dtype_arg(r, "dtype", qn_dtype_is_float(of) ? of : QN_S64);
+  if (op == QN_OP_reduce_mean && !qn_dtype_is_float(to)) qn_torch_refuse(r, "a mean of %s", qn_dtype_name(to));
+  if (of == QN_ANY || (qn_dtype_is_float(of) && qn_dtype_bits(of) < 16))
+    qn_torch_refuse(r, "of elements of type %s", qn_dtype_name(of));
   qn_value y = reduce(r, op, qn_torch_cast(r, x, to), count ? axes : QN_NONE, qn_torch_int(r, "keepdim", 0));
   qn_torch_result(r, 0, y);
 }

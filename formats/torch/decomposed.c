@@ -123,7 +123,8 @@ static void read_dynamic_tensor(qn_torch_reader *r, const qn_torch_reader *choos
   qn_torch_partner_like(r, 1, q.zero_point_out ? q.zero_point_out : qn_torch_int_list(r, &zero, 1));
 }
 
-// The scale is a tensor of one element. In f32 its reciprocal, which PyTorch takes in f64, rounds to the same.
+// The scale is a tensor of one element. In f32 its reciprocal, which PyTorch takes in f64, rounds to the same;
+// one in f64 is inverted before it is rounded.
 void qn_torch_read_per_tensor_of_tensor(qn_torch_reader *r) {
   qn_torch_quantizer q;
   qn_torch_reader chooser;
@@ -137,7 +138,11 @@ void qn_torch_read_per_tensor_of_tensor(qn_torch_reader *r) {
   }
   begin(r, &q, QN_SCHEME_int8_static, QN_SCHEME_int16_static);
   if (!qn_torch_is_single(r, scale)) qn_torch_refuse(r, "a scale of more than one element");
-  set_scale(r, &q, scale);
+  if (qn_torch_type(r, scale).dtype == QN_F64) {
+    scale = qn_torch_cast(r, qn_torch_unary(r, QN_OP_reciprocal, scale), QN_F32);
+    q.scheme.arithmetic = QN_MULTIPLY;
+  }
+  if (r->status == QN_OK) set_scale(r, &q, scale);
   qn_torch_set_zero_point(r, &q, zero_point, QN_ZERO_POINT_AFTER);
   finish(r, &q);
 }
@@ -165,16 +170,22 @@ void qn_torch_read_per_token(qn_torch_reader *r) {
 
 // --- dequantize --------------------------------------------------------------------------------------------
 
-static void read_dequantize(qn_torch_reader *r, qn_value scale, qn_value zero_point) {
+// `channel`: the family that has a scale for each index of the argument `axis`.
+static void read_dequantize(qn_torch_reader *r, qn_value scale, qn_value zero_point, bool channel) {
   qn_torch_quantizer q = { .x = qn_torch_value(r, "input") };
-  qn_dtype target = qn_torch_type(r, q.x).dtype;
-  bool fp8 = target == QN_E4M3 || target == QN_E5M2;
-  q.scheme = qn_scheme_of(fp8 ? QN_SCHEME_fp8_static
-                              : find_family(r, target, QN_SCHEME_int8_static, QN_SCHEME_int16_static));
-  q.scheme.target = (uint8_t)target;
+  qn_type_info x = qn_torch_type(r, q.x);
+  bool fp8 = x.dtype == QN_E4M3 || x.dtype == QN_E5M2;
+  qn_scheme_family family = channel ? QN_SCHEME_fp8_channel : QN_SCHEME_fp8_static;
+  if (!fp8)
+    family = find_family(r, x.dtype, channel ? QN_SCHEME_int8_channel : QN_SCHEME_int8_static,
+                         channel ? QN_SCHEME_none : QN_SCHEME_int16_static);
+  q.scheme = qn_scheme_of(family);
+  q.scheme.target = (uint8_t)x.dtype;
+  if (channel) q.scheme.axis = qn_torch_axis(r, qn_torch_int(r, "axis", 0), x.rank) - x.rank;
   if (qn_torch_dtype_arg(r, "out_dtype", QN_F32) != QN_F32)
     qn_torch_refuse(r, "a result that is rounded twice");
-  if (!qn_torch_is_single(r, scale)) qn_torch_refuse(r, "a scale of more than one element");
+  if (channel ? qn_torch_type(r, scale).rank != 1 : !qn_torch_is_single(r, scale))
+    qn_torch_refuse(r, "a scale of another shape");
   if (r->status == QN_OK) set_scale(r, &q, scale);
   qn_torch_set_zero_point(r, &q, zero_point, QN_ZERO_POINT_AFTER);
   if (fp8 && q.zero_point) qn_torch_refuse(r, "a zero point of FP8 codes");
@@ -190,8 +201,16 @@ static void read_dequantize(qn_torch_reader *r, qn_value scale, qn_value zero_po
 
 void qn_torch_read_dequantize(qn_torch_reader *r) {
   qn_value scale = qn_torch_scalar(r, QN_F32, (double)(float)qn_torch_float(r, "scale", 1));
-  read_dequantize(r, scale, qn_torch_value(r, "zero_point"));
+  read_dequantize(r, scale, qn_torch_value(r, "zero_point"), false);
 }
+
+// The scale is a number when it is multiplied with: one in f64 is rounded to f32 first.
 void qn_torch_read_dequantize_of_tensor(qn_torch_reader *r) {
-  read_dequantize(r, qn_torch_value(r, "scale"), qn_torch_value(r, "zero_point"));
+  qn_value scale = qn_torch_value(r, "scale");
+  if (qn_torch_type(r, scale).dtype == QN_F64) scale = qn_torch_cast(r, scale, QN_F32);
+  read_dequantize(r, scale, qn_torch_value(r, "zero_point"), false);
+}
+
+void qn_torch_read_dequantize_per_channel(qn_torch_reader *r) {
+  read_dequantize(r, qn_torch_value(r, "scales"), qn_torch_value(r, "zero_points"), true);
 }

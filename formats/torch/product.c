@@ -9,6 +9,17 @@ void qn_torch_read_matmul(qn_torch_reader *r) {
   qn_torch_result(r, 0, qn_torch_binary(r, QN_OP_matmul, a, b));
 }
 
+// Sums of products of 8-bit integers, exact in s32.
+void qn_torch_read_int_product(qn_torch_reader *r) {
+  qn_value a = qn_torch_value(r, "self"), b = qn_torch_value(r, "mat2");
+  qn_dtype x = qn_torch_type(r, a).dtype, y = qn_torch_type(r, b).dtype;
+  if ((x != QN_S8 && x != QN_U8) || (y != QN_S8 && y != QN_U8))
+    qn_torch_refuse(r, "the product of %s and %s", qn_dtype_name(x), qn_dtype_name(y));
+  a = qn_torch_cast(r, a, QN_S32);
+  b = qn_torch_cast(r, b, QN_S32);
+  qn_torch_result(r, 0, qn_torch_binary(r, QN_OP_matmul, a, b));
+}
+
 // x weight^T + bias.
 void qn_torch_read_linear(qn_torch_reader *r) {
   qn_value x = qn_torch_value(r, "self"), weight = qn_torch_value(r, "weight"),

@@ -101,7 +101,8 @@ static qn_value by_token(qn_torch_reader *r, qn_value buffer, qn_value x, bool p
 // Bytes of four exponents are one s32.
 static qn_value packed_words(qn_torch_reader *r, qn_value buffer) {
   const int64_t last = 2;
-  return qn_torch_binary(r, QN_OP_squeeze, qn_torch_bitcast(r, buffer, QN_S32), qn_torch_int_list(r, &last, 1));
+  qn_value words = qn_torch_bitcast(r, buffer, QN_S32);
+  return qn_torch_binary(r, QN_OP_squeeze, words, qn_torch_int_list(r, &last, 1));
 }
 
 // max(amax, 1e-10) / 448, x / s. With scale_ue8m0 exp2(ceil(log2(max(s, 1e-10)))), whose log2 is exact for
@@ -184,6 +185,7 @@ void qn_torch_read_nvfp4(qn_torch_reader *r) {
 void qn_torch_read_static_int8(qn_torch_reader *r) {
   qn_torch_quantizer q = begin(r, QN_SCHEME_int8_static);
   qn_value zero_point = qn_torch_value(r, "azp");
+  double number;
   set_scale(r, &q, qn_torch_value(r, "scale"));
   require_single(r, q.scale);
   if (zero_point) require_single(r, zero_point);
@@ -191,8 +193,11 @@ void qn_torch_read_static_int8(qn_torch_reader *r) {
     qn_torch_refuse(r, "a zero point of type %s", qn_dtype_name(qn_torch_type(r, zero_point).dtype));
   q.scheme.zero_point = zero_point ? QN_ZERO_POINT_AFTER : QN_ZERO_POINT_NONE;
   q.scheme.arithmetic = zero_point ? QN_RECIPROCAL : QN_DIVIDE;
-  q.scheme.zero_point_dtype = zero_point ? QN_S32 : QN_ANY;
   q.zero_point = zero_point;
+  if (zero_point && qn_torch_constant(r->graph, zero_point, &number) && number >= -128 && number <= 127)
+    q.zero_point = qn_torch_cast(r, zero_point, QN_S8); // it is a code
+  else if (zero_point)
+    q.scheme.zero_point_dtype = QN_S32;
   qn_torch_quantize(r, &q);
   qn_torch_result(r, 0, q.codes);
 }
