@@ -16,7 +16,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { SKIP = 77, HEADS = 2, HEAD_DIM = 128, QUERIES = 128, LENGTHS = 8, FIRST_LENGTH = 128 };
+enum {
+  SKIP = 77,
+  HEADS = 2,
+  HEAD_DIM = 128,
+  QUERIES = 128,
+  LENGTHS = 8,
+  FIRST_LENGTH = 128,
+  WORKSPACE = 1 << 20
+};
 
 typedef struct bench {
   qn_context *context;
@@ -59,7 +67,7 @@ static qn_status allocate(bench *b) {
   if (status == QN_OK) status = upload_new(b, factors, factor_count * 4, &b->factors);
   qn_device_ptr *const written[] = { &b->out, &b->scales, &b->zero_points, &b->zeros, &b->workspace };
   for (size_t i = 0; i < QN_COUNT(written) && status == QN_OK; i++)
-    status = upload_new(b, zeros, (size_t)QUERIES * HEADS * HEAD_DIM * 8, written[i]);
+    status = upload_new(b, zeros, WORKSPACE, written[i]);
   free(values);
   free(factors);
   free(zeros);
@@ -94,7 +102,7 @@ static void set_arguments(const bench *b, const qn_kernel_spec *spec, uint32_t k
                                .v = attends ? b->v : 0,
                                .out = b->out };
   qn_attention_args_set_dense(spec, QN_LAYOUT_BSHD, QN_LAYOUT_BSHD, QN_LAYOUT_BSHD, QN_LAYOUT_BSM, args);
-  if (output->family == QN_SCHEME_none) return;
+  if (output->family == QN_SCHEME_none) return QN_OK;
   if (qn_scheme_get_read_scale(output) != QN_ANY) args->output_scale = b->factors;
   if (output->granularity == QN_PER_CHANNEL) args->output_scale_head = HEAD_DIM;
   if (output->zero_point && !output->dynamic) args->output_zero_point = b->zeros;
@@ -103,13 +111,17 @@ static void set_arguments(const bench *b, const qn_kernel_spec *spec, uint32_t k
     args->block_scale = b->scales;
     qn_attention_args_set_dense_scales(spec, QN_LAYOUT_BSM, QUERIES, args);
   }
-  if (qn_kernel_get_workspace_bytes(spec, args) > 0) args->workspace = b->workspace;
+  uint64_t needed = qn_kernel_get_workspace_bytes(spec, args);
+  if (needed > 0) args->workspace = b->workspace;
+  return needed <= WORKSPACE
+             ? QN_OK
+             : qn_fail(b->context, QN_LIMIT, "workspace", "%llu bytes", (unsigned long long)needed);
 }
 
 static qn_status count_loaded(bench *b, const qn_kernel_spec *spec, const qn_loaded_kernel *loaded,
                               uint32_t kv_len, qn_counters *out_counters) {
   qn_attention_args args;
-  set_arguments(b, spec, kv_len, &args);
+  QN_TRY(set_arguments(b, spec, kv_len, &args));
   qn_device_reset_counters(b->device);
   QN_TRY(qn_launch_attention(loaded, &args, NULL));
   QN_TRY(qn_device_wait(b->device));

@@ -1,3 +1,4 @@
+// The rows of outputs.h: schemes as their text.
 #include "outputs.h"
 
 // clang-format off

@@ -1,3 +1,4 @@
+// Axes, curves and their names, in the order in which they are drawn.
 #include "plot.h"
 
 #include <stdio.h>
