@@ -90,8 +90,8 @@ static qn_kernel_spec spec_of(qn_schedule schedule, const qn_scheme *output) {
                            .output = *output };
 }
 
-static void set_arguments(const bench *b, const qn_kernel_spec *spec, uint32_t kv_len,
-                          qn_attention_args *args) {
+static qn_status set_arguments(const bench *b, const qn_kernel_spec *spec, uint32_t kv_len,
+                               qn_attention_args *args) {
   const qn_scheme *output = &spec->output;
   bool attends = spec->schedule != QN_SCHEDULE_quantize;
   *args = (qn_attention_args){ .batch = 1,
