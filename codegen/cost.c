@@ -1,5 +1,5 @@
 // What the deferred quantization of whole tokens costs, against a kernel of its own. The model is in
-// docs/kernels.md, "Fused or not"; nothing in it was measured here.
+// docs/tokens.md, "Fused or not"; nothing in it was measured here.
 #include "codegen/cost_priv.h"
 #include "codegen/tokens_priv.h"
 
@@ -35,7 +35,22 @@ bool qn_cost_check(const qn_kernel_spec *unresolved, uint64_t tokens, uint64_t q
   double saved = LAUNCH + (double)tokens * (row / 2 + codes) / MEMORY[spec.target];
   if (tail <= saved) return true;
   return qn_refuse(out_reason, QN_WHY_slower,
-                   "the last tile's tokens quantized while a launch and its traffic take",
-                   "%.1f us for the tile, %.1f us for a launch of %llu tokens", tail / 1000, saved / 1000,
+                   "the last tile's tokens quantized in the time that a launch and its traffic take",
+                   "%.1f us for the tile, %.1f us for a quantizer of %llu tokens", tail / 1000, saved / 1000,
                    (unsigned long long)tokens);
+}
+
+bool qn_cost_check_node(const qn_graph *graph, qn_node attention, const qn_kernel_spec *spec,
+                        qn_reason *out_reason) {
+  qn_value q = qn_node_get_operand(graph, attention, QN_ATTENTION_Q);
+  qn_type_info type = qn_type_get_info(graph, qn_value_get_type(graph, q));
+  qn_layout layout = (qn_layout)qn_node_get_int(graph, attention, "q_layout");
+  bool flat = layout == QN_LAYOUT_TM || layout == QN_LAYOUT_THD; // sequences end to end
+  int32_t positions = flat ? 0 : layout == QN_LAYOUT_BHSD ? 2 : 1;
+  int64_t batch = 1, length;
+  if (!qn_dim_is_const(graph, type.dims[positions], &length) ||
+      (!flat && !qn_dim_is_const(graph, type.dims[0], &batch)) || length < 1 || batch < 1 ||
+      length > INT64_MAX / batch)
+    return true;
+  return qn_cost_check(spec, (uint64_t)(batch * length), (uint64_t)length, out_reason);
 }

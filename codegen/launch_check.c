@@ -2,6 +2,7 @@
 // and of sizes that the kernel's arithmetic holds.
 
 #include "codegen/launch_priv.h"
+#include "codegen/tokens_priv.h"
 
 #include "ir/base_priv.h"
 
@@ -242,6 +243,10 @@ qn_status qn_launch_check(qn_context *context, const qn_kernel_spec *spec, const
   QN_TRY(check_result_rows(context, "out", true, out, args->out, &args->out_stride));
   QN_TRY(check_result_rows(context, "unquantized", is_fused(spec) && spec->unquantized, spec->out_dtype,
                            args->unquantized, &args->unquantized_stride));
+  // Rows of the second output that are read again are read in chunks.
+  if (spec->unquantized && qn_kernel_is_deferred(spec))
+    QN_TRY(check_rows(context, spec, "unquantized", spec->out_dtype, args->unquantized,
+                      &args->unquantized_stride));
   QN_TRY(check_vectors(context, spec, args));
   QN_TRY(check_channels(context, spec, args));
   QN_TRY(check_scale_rows(context, spec, args));

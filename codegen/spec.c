@@ -1,5 +1,6 @@
 // The kernel spec: read from an attention node, completed, named.
 
+#include "codegen/cost_priv.h"
 #include "codegen/spec_read_priv.h"
 
 #include "ir/base_priv.h"
@@ -222,7 +223,8 @@ static bool target_fuses(const void *user, const qn_graph *graph, qn_node attent
   if (!read_node(graph, attention, *target, &spec, out_reason)) return false;
   spec.output = *output;
   qn_spec_choose_schedule(graph, attention, &spec);
-  return qn_target_supports(&spec, out_reason) && places_scales(graph, attention, output, &spec, out_reason);
+  return qn_target_supports(&spec, out_reason) && places_scales(graph, attention, output, &spec, out_reason) &&
+         qn_cost_check_node(graph, attention, &spec, out_reason);
 }
 
 qn_legality qn_legality_of_target(const qn_target *target) {

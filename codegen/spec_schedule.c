@@ -1,6 +1,7 @@
 // The spec of an attention node: the schedule that its kernel takes, and whether heads share tiles.
 
 #include "codegen/spec_read_priv.h"
+#include "codegen/tokens_priv.h"
 
 #include "ir/base_priv.h"
 
@@ -26,7 +27,11 @@ static bool read_length(const qn_graph *graph, qn_node node, uint32_t operand, c
 // Whether the heads of a kv head need at most half the tiles together that each would need alone: then the work
 // saved is worth more than the blocks that run beside each other.
 static bool packing_pays(const qn_kernel_spec *spec, uint64_t length) {
-  uint64_t tile = qn_schedule_get_tiles(spec).tile_q, group = spec->heads / spec->kv_heads;
+  qn_tiles tiles = qn_schedule_get_tiles(spec);
+  uint64_t tile = tiles.tile_q, group = spec->heads / spec->kv_heads;
+  // Whole tokens are quantized by warps that have all packed heads of a token.
+  bool whole = spec->schedule == QN_SCHEDULE_mma && qn_kernel_is_deferred(spec);
+  if (tile > 0 && whole && tile / tiles.warps % group != 0) return false;
   return tile > 0 && 2 * ((length * group + tile - 1) / tile) <= group * ((length + tile - 1) / tile);
 }
 

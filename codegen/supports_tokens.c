@@ -29,9 +29,6 @@ bool qn_supports_tokens(const qn_kernel_spec *spec, qn_reason *reason) {
 bool qn_supports_deferred(const qn_kernel_spec *spec, qn_reason *reason) {
   qn_kernel_spec r = *spec;
   if (!qn_kernel_is_deferred(spec)) return true;
-  if (spec->output.pad % 8 != 0)
-    return qn_refuse(reason, QN_WHY_scheme, "tokens filled up to a multiple of 8 codes", "of %u",
-                     (unsigned)spec->output.pad);
   if (spec->schedule != QN_SCHEDULE_mma) return true; // the merge of a split has one head a block
   qn_kernel_spec_resolve(&r);
   uint32_t rows = r.warps > 0 ? r.tile_q / r.warps : 0, pack = qn_kernel_get_pack(&r);

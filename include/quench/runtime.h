@@ -170,7 +170,9 @@ QN_API void qn_attention_args_set_dense(const qn_kernel_spec *spec, qn_layout q_
 // is no such buffer, as where tokens over all heads are asked for and `out_layout` keeps the heads apart.
 QN_API bool qn_attention_args_set_dense_scales(const qn_kernel_spec *spec, qn_layout out_layout,
                                                uint64_t tokens, qn_attention_args *args);
-// Bytes of workspace that a launch with these sizes needs; 0 for most kernels.
+// Bytes of workspace that a launch with these sizes needs; 0 for most kernels. Launches that come one after the
+// other, of any kernels, can share one of the largest size, as long as none has more than 2^18 tokens (batch *
+// q_len); a larger launch needs one that serves launches of its own size alone.
 QN_API uint64_t qn_kernel_get_workspace_bytes(const qn_kernel_spec *spec, const qn_attention_args *args);
 // Launches on the caller's stream (a CUstream; NULL: the default stream). No allocation, no synchronisation,
 // no copy to the host: it may be captured in a CUDA graph. A launch with batch or q_len 0 does nothing.

@@ -125,8 +125,7 @@ Test(quantize, last_group_shorter) {
 Test(quantize, scale_layouts) {
   check_rows(129, QN_BF16, 8, 80, "fp8_group{scale_layout=column}");
   check_rows(129, QN_BF16, 8, 80, "fp8_group{scale_layout=tma_aligned}");
-  check_rows(129, QN_BF16, 8, 80,
-             "fp8_group{scale=e8m0, scale_layout=packed, rule=up, arithmetic=reciprocal}");
+  check_rows(129, QN_BF16, 8, 80, "fp8_group{scale=e8m0, scale_layout=packed, rule=up, arithmetic=reciprocal}");
 }
 
 Test(quantize, fp4) {
@@ -251,6 +250,16 @@ Test(deferred, scale_bound_and_pre_scale) {
   spec.pre_scale_dtype = QN_F16;
   tokens_check_attention(&bench, &spec,
                          &(tokens_launch){ .batch = 1, .q_len = 40, .kv_len = 9, .bound = 0.25f });
+}
+
+Test(deferred, split) {
+  qn_kernel_spec spec = attention_spec(QN_BF16, 12, 4, 64, "fp8_token");
+  spec.schedule = QN_SCHEDULE_split;
+  spec.pack_heads = true;
+  check(&spec, 3, 2, 300);
+  spec = attention_spec(QN_F16, 6, 6, 80, "fp8_group");
+  spec.schedule = QN_SCHEDULE_split;
+  check(&spec, 2, 3, 130);
 }
 
 Test(deferred, other_chips) {

@@ -338,7 +338,11 @@ static void run_unfused(tokens_bench *bench, const qn_kernel_spec *spec, const t
   plain.scale_bound = plain.unquantized = false;
   qn_attention_args args = args_of(&plain, launch, p);
   args.out = at(&p->unfused);
+  size_t bytes = (size_t)qn_kernel_get_workspace_bytes(&plain, &args);
+  buffer workspace = upload(bench, device_of(bench, spec->target), grow(bytes, 0), bytes);
+  if (bytes > 0) args.workspace = at(&workspace);
   run(bench, &plain, &args, 1);
+  release(device_of(bench, spec->target), &workspace);
   fetch(bench, device_of(bench, spec->target), &p->unfused, "the unfused output");
 }
 
