@@ -24,8 +24,28 @@ static const struct {
   uint32_t qk, v;
 } dims[] = { { 64, 64 },   { 80, 80 },   { 96, 96 },  { 128, 128 }, { 192, 192 },
              { 256, 256 }, { 192, 128 }, { 72, 248 }, { 248, 40 },  { 8, 8 } };
-static const char *const outputs[] = { "none", "fp8_static",
-                                       "fp8_static{target=e5m2, arithmetic=reciprocal, compute=bf16}" };
+static const char *const outputs[] = {
+  "none",
+  "fp8_static",
+  "fp8_static{target=e5m2, arithmetic=reciprocal, compute=bf16}",
+  "fp8_cast{nan=largest, round=f16}",
+  "fp8_channel{scale=f16, compute=f16}",
+  "int8_static{target=u8, zero_point=before}",
+  "int8_channel{zero_point_type=s32}",
+  "fp8_group{group=32, target=e5m2}",
+  "mxfp8{scale_layout=swizzled}",
+  "nvfp4{global=divisor, rule=product, arithmetic=divide, ties=towards_zero}",
+  "mxfp4{rule=even, zero_sign=exact, pad=256}",
+  "fp8_token{scale_layout=tma_aligned}",
+  "int8_token_zp",
+};
+// What stands beside the codes: factors in front of them, an upper bound of amax, the values themselves.
+static const struct {
+  qn_dtype pre_scale;
+  bool bound, unquantized;
+} besides[] = {
+  { QN_ANY, false, false }, { QN_F32, false, false }, { QN_F16, true, true }, { QN_ANY, false, true }
+};
 enum { MASK_NONE, MASK_BOOLEAN, MASK_F32, MASK_OF_Q };
 static const int masks[] = { MASK_NONE, MASK_BOOLEAN, MASK_F32, MASK_OF_Q };
 static const qn_causal causals[] = { QN_CAUSAL_NONE, QN_CAUSAL_TOP_LEFT, QN_CAUSAL_BOTTOM_RIGHT };
@@ -48,6 +68,7 @@ static const qn_numerics numerics[] = { QN_EXACT, QN_DIRECT };
   X(MASK, masks)                                                                                               \
   X(WINDOW, windows)                                                                                           \
   X(OUTPUT, outputs)                                                                                           \
+  X(BESIDE, besides)                                                                                           \
   X(CAUSAL, causals)                                                                                           \
   X(LENGTHS, lengths)                                                                                          \
   X(SINKS, sinks)                                                                                              \
@@ -101,8 +122,12 @@ static qn_kernel_spec spec_of(const origin *from, const cover_row row) {
     .varlen = length == LENGTHS_VARLEN,
     .lengths_dtype = length == LENGTHS_VARLEN ? QN_S64 : QN_S32,
     .numerics = numerics[row[NUMERICS]],
+    .pre_scale_dtype = besides[row[BESIDE]].pre_scale,
+    .unquantized = besides[row[BESIDE]].unquantized,
   };
-  return qn_scheme_parse(outputs[row[OUTPUT]], &spec.output) ? spec : (qn_kernel_spec){ 0 };
+  if (!qn_scheme_parse(outputs[row[OUTPUT]], &spec.output)) return (qn_kernel_spec){ 0 };
+  spec.scale_bound = besides[row[BESIDE]].bound && spec.output.dynamic;
+  return spec;
 }
 
 static bool is_supported(const void *user, const cover_row row) {
