@@ -11,7 +11,8 @@
 
 constexpr u32 TOKEN_CHUNKS = HEADS * STAGED_CHUNKS; // those that are read; ROW_CHUNKS counts the padding too
 constexpr u32 LANE_CHUNKS = (SPAN_CHUNKS + TEAM - 1) / TEAM;
-constexpr bool KEPT = LANE_CHUNKS * FLIGHT <= 32; // 128 registers
+// 128 registers; half of them where each chunk brings its factors.
+constexpr bool KEPT = LANE_CHUNKS * FLIGHT <= (PRE_SCALE_TYPE == QN_ANY ? 32 : 16);
 constexpr bool ASYMMETRIC = RECIPE.zero_point != QN_ZERO_POINT_NONE;
 
 // What a lane, or a team, knows of the values of a span; NaN where it has none. Symmetric schemes need `high` alone: amax.
