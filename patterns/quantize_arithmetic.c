@@ -273,6 +273,20 @@ static qn_status scheme(const qn_match *match, const qn_arg *args, qn_attr *out_
   return give_scheme(match, &scheme, out_attr);
 }
 
+// (quotient): in a type that a quotient in f32 is rounded to.
+static bool is_rounded(const qn_match *match, const qn_arg *args, qn_reason *out_reason) {
+  qn_dtype dtype = type_of(match, args[0].value).dtype;
+  return dtype == QN_F16 || dtype == QN_BF16 || refuse(out_reason, "a quotient that is rounded to f16 or bf16");
+}
+
+static qn_status rounded_scheme(const qn_match *match, const qn_arg *args, qn_attr *out_attr) {
+  qn_scheme scheme;
+  qn_reason unused;
+  read_scheme(match, STATIC_FP8, &scheme, &unused);
+  scheme.compute = (uint8_t)type_of(match, args[0].value).dtype;
+  return give_scheme(match, &scheme, out_attr);
+}
+
 // A cast to FP8.
 static bool is_cast(const qn_match *match, const qn_arg *args, qn_reason *out_reason) {
   qn_scheme scheme;
@@ -416,6 +430,7 @@ static const qn_predicate predicates[] = {
   { "from_attention", from_attention },
   { "is_scheme", is_scheme },
   { "is_cast", is_cast },
+  { "is_rounded", is_rounded },
   { "is_code", is_code },
   { "is_of_codes", is_of_codes },
   { "zeros", is_zero },
@@ -427,6 +442,7 @@ static const qn_predicate predicates[] = {
 };
 static const qn_function functions[] = {
   { "scheme", scheme },
+  { "rounded_scheme", rounded_scheme },
   { "cast_scheme", cast_scheme },
   { "code_of", code_of },
   { "rounding_to", rounding_to },
@@ -461,6 +477,13 @@ static const qn_rule rules[] = {
     .sample = X("bf16") "s: f32[] = 0.0037;" E4M3 " |" X("f16") "s: f32[16] = {0.37, 0.004, 0.5, 3, 0.1, 0.2, 0.3, 0.4, 0.7, 0.8, 0.9, 0.11, 0.12, 0.13, 0.14, 0.15};"
               "lo: f32[] = -57344; hi: f32[] = 57344; t = e5m2; to = f32; saturate = 1 |"
               X("bf16") "s: bf16[] = 0.37; lo: bf16[] = -448; hi: bf16[] = 448; t = e4m3; to = bf16; saturate = 1",
+    .gain = 20 },
+  { .name = "quantize_fp8_rounded",
+    .doc = "A quotient in f32 that is rounded to f16 or bf16, clipped or not, as FP8.",
+    .match = WIDE QUOTIENT "n = cast(d)[to=u]\nc = " CLIPS("n") " | n\n" CODES "=> y",
+    .where = { { "from_attention", "x", "1" }, { "is_rounded", "n" }, { "is_scheme", "0" } },
+    .build = "y = quantize(x, s)[scheme=@rounded_scheme(n)]",
+    .sample = X("bf16") "s: f32[] = 0.0037; lo: bf16[] = -448; hi: bf16[] = 448; t = e4m3; to = f32; u = bf16; saturate = 1",
     .gain = 20 },
   { .name = "quantize_int8",
     .doc = "x / s, x * (1 / s) or x * s, rounded and clipped, as integers.",
