@@ -483,7 +483,8 @@ static const qn_rule rules[] = {
     .match = WIDE QUOTIENT "n = cast(d)[to=u]\nc = " CLIPS("n") " | n\n" CODES "=> y",
     .where = { { "from_attention", "x", "1" }, { "is_rounded", "n" }, { "is_scheme", "0" } },
     .build = "y = quantize(x, s)[scheme=@rounded_scheme(n)]",
-    .sample = X("bf16") "s: f32[] = 0.0037; lo: bf16[] = -448; hi: bf16[] = 448; t = e4m3; to = f32; u = bf16; saturate = 1",
+    .sample = X("bf16") "s: f32[] = 0.0037; lo: bf16[] = -448; hi: bf16[] = 448; t = e4m3; to = f32; u = bf16; saturate = 1 |"
+              X("f32") "s: f32[] = 0.0037; lo: f16[] = -448; hi: f16[] = 448; t = e4m3; to = f32; u = f16; saturate = 1",
     .gain = 20 },
   { .name = "quantize_int8",
     .doc = "x / s, x * (1 / s) or x * s, rounded and clipped, as integers.",

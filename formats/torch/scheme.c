@@ -57,7 +57,7 @@ void qn_torch_block(qn_torch_reader *r, const char *name, qn_value x, qn_scheme 
     qn_torch_refuse(r, "%s is not known for each dim", name);
     return;
   }
-  for (int32_t i = 0; i <= last; i++) {
+  for (int32_t i = 0; i <= last && i < QN_RANK_MAX; i++) {
     full |= (uint32_t)(block[i] == type.dims[i]) << i;
     one |= (uint32_t)(block[i] == 1) << i;
     if (block[i] == 1 && block[i] != type.dims[i]) channel = i;
