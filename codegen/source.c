@@ -115,8 +115,8 @@ static void write_constants(qn_buf *buf, const qn_kernel_spec *spec) {
   write_float(buf, "SOFTCAP_FACTOR", capped ? (float)(2 * spec->scale * log2e / spec->softcap) : 0);
   qn_buf_printf(buf, "constexpr bool ALIBI = %s;\n", spec->alibi ? "true" : "false");
   qn_buf_printf(buf, "constexpr int SINKS = %s;\n", qn_source_dtype_name(spec->sinks_dtype));
-  qn_buf_printf(buf, "constexpr u32 STORE_LANES = %" PRIu32 "; // see store_rows\n",
-                qn_kernel_get_store_lanes(spec));
+  qn_buf_printf(buf, "constexpr u32 PIECE_CHUNKS = %" PRIu32 ", STORE_LANES = %" PRIu32 "; // see output\n",
+                qn_kernel_get_piece_chunks(spec), qn_kernel_get_store_lanes(spec));
   qn_buf_printf(buf, "constexpr int STAGED = %s, UNQUANTIZED = %s;\n",
                 qn_source_dtype_name(qn_kernel_get_staged_dtype(spec)),
                 qn_source_dtype_name(is_fused(spec) && spec->unquantized ? spec->out_dtype : QN_ANY));

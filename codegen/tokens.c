@@ -24,8 +24,17 @@ bool qn_kernel_is_deferred(const qn_kernel_spec *spec) {
          spec->v_head_dim % scheme->group != 0;
 }
 
+uint32_t qn_kernel_get_piece_chunks(const qn_kernel_spec *spec) {
+  bool fused = spec->output.family != QN_SCHEME_none, whole = spec->schedule == QN_SCHEDULE_quantize;
+  bool keeps = spec->output.granularity == QN_PER_CHANNEL || spec->pre_scale_dtype != QN_ANY;
+  uint32_t chunks = spec->v_head_dim / chunk_elements(spec),
+           of_group = spec->output.group / chunk_elements(spec);
+  return fused && !whole && !keeps && !qn_kernel_is_deferred(spec) && chunks % 2 == 0 && of_group % 2 == 0 ? 2
+                                                                                                           : 1;
+}
+
 uint32_t qn_kernel_get_store_lanes(const qn_kernel_spec *spec) {
-  uint32_t lanes = spec->output.group / chunk_elements(spec);
+  uint32_t lanes = spec->output.group / (chunk_elements(spec) * qn_kernel_get_piece_chunks(spec));
   if (!spec->output.dynamic || qn_kernel_is_deferred(spec) || lanes == 0) return WARP;
   return WARP / lanes * lanes;
 }

@@ -19,6 +19,10 @@ typedef struct qn_token_plan {
 // Whether the scheme's scales depend on more than the lanes of a warp that hold one head: those of tokens, and
 // of groups that span heads. Then the rows are quantized when all heads are finished, by device/tokens.cuh.
 bool qn_kernel_is_deferred(const qn_kernel_spec *spec);
+// The staged chunks that a lane takes together: two where a row and a group have an even number of them, for
+// half of what a lane does for each besides the codes. Else one, and where a lane keeps numbers of its
+// channels.
+uint32_t qn_kernel_get_piece_chunks(const qn_kernel_spec *spec);
 // The lanes of a warp that take chunks of rows at a time: all, or as many as hold whole groups of one head.
 uint32_t qn_kernel_get_store_lanes(const qn_kernel_spec *spec);
 

@@ -6,13 +6,13 @@ constexpr u32 GROUP_LANES = GROUP / PIECE_ELEMENTS;
 constexpr bool VALUES_ARE_STAGED =
     PRE_SCALE_TYPE == QN_ANY && (RECIPE.round_input == QN_ANY || RECIPE.round_input == QN_F32 || RECIPE.round_input == STAGED);
 
-// The largest magnitude of the values of a chunk; NaN counts for none.
-DEVICE float chunk_amax(const u32 (&staged)[4], const float (&values)[PIECE_ELEMENTS]) {
+// The largest magnitude of the values of a piece; NaN counts for none.
+DEVICE float piece_amax(const u32 (&staged)[STAGED_WORDS], const float (&values)[PIECE_ELEMENTS]) {
   float amax = 0.0f;
   if constexpr (STAGED != QN_F32 && VALUES_ARE_STAGED) {
     u32 pair = staged[0] & 0x7fff7fffu;
 #pragma unroll
-    for (int i = 1; i < 4; i++) pair = STAGED == QN_F16 ? max_f16x2(pair, staged[i] & 0x7fff7fffu) : max_bf16x2(pair, staged[i] & 0x7fff7fffu);
+    for (u32 i = 1; i < STAGED_WORDS; i++) pair = STAGED == QN_F16 ? max_f16x2(pair, staged[i] & 0x7fff7fffu) : max_bf16x2(pair, staged[i] & 0x7fff7fffu);
     return max_f32(max_f32(number_of<STAGED>(pair & 0xffffu), number_of<STAGED>(pair >> 16)), amax);
   } else {
 #pragma unroll
@@ -44,16 +44,16 @@ struct epilogue {
     bound = SCALE_BOUND ? load_number<QN_F32>(params.scale_bound) : 0.0f;
   }
 
-  DEVICE void enter(const launch_params &params, const row_place &place, u32 chunk) { reader.enter(params, place, chunk); }
+  DEVICE void enter(const launch_params &params, const row_place &place, u32 piece) { reader.enter(params, place, piece); }
 
-  DEVICE void convert(u32 (&out)[PIECE_WORDS], const u32 (&staged)[4], const launch_params &params, const row_place &place,
-                      u32 chunk, bool exists) {
+  DEVICE void convert(u32 (&out)[PIECE_WORDS], const u32 (&staged)[STAGED_WORDS], const launch_params &params, const row_place &place,
+                      u32 piece, bool exists) {
     float values[PIECE_ELEMENTS];
     reader.read(values, staged);
-    float amax = group_amax(chunk_amax(staged, values));
+    float amax = group_amax(piece_amax(staged, values));
     if constexpr (SCALE_BOUND) amax = min_f32(amax, bound);
     float scale = qn_recipe_scale(&RECIPE, amax, global);
-    if (exists && chunk % GROUP_LANES == 0) store_scale(params, place, chunk / GROUP_LANES, scale);
+    if (exists && piece % GROUP_LANES == 0) store_scale(params, place, piece / GROUP_LANES, scale);
     float factor = qn_recipe_factor(&RECIPE, scale, amax, global);
 #pragma unroll
     for (u32 i = 0; i < PIECE_ELEMENTS; i++) values[i] = qn_recipe_quotient(&RECIPE, values[i], factor);

@@ -73,7 +73,7 @@ struct epilogue {
     for (u32 i = 0; i < PIECE_ELEMENTS; i++) x[i] = div_rn(x[i], factor[i % SCALES]);
   }
 
-  DEVICE void convert(u32 (&out)[PIECE_WORDS], const u32 (&staged)[4], const launch_params &, const row_place &, u32, bool) {
+  DEVICE void convert(u32 (&out)[PIECE_WORDS], const u32 (&staged)[STAGED_WORDS], const launch_params &, const row_place &, u32, bool) {
     float x[PIECE_ELEMENTS];
     int zero_points[PIECE_ELEMENTS];
     reader.read(x, staged);

@@ -41,10 +41,30 @@ DEVICE i64 out_offset(const launch_params &params, const row_place &place) {
   return place.batch * params.out_batch + place.head * params.out_head + place.position * params.out_position;
 }
 
-// Whether all chunks that a lane takes of one warp's rows hold the same channels (store_rows).
-constexpr bool SAME_CHANNELS = PACK == 1 && STORE_LANES % STAGED_CHUNKS == 0;
-
-// One staged chunk becomes one piece of the output. The shortest has two bytes: four codes of 4 bits.
-constexpr u32 PIECE_ELEMENTS = 16 / STAGED_BYTES;
+// What a lane takes together, PIECE_CHUNKS staged chunks, becomes one piece of the output. The shortest has two bytes: four
+// codes of 4 bits.
+constexpr u32 STAGED_WORDS = PIECE_CHUNKS * 4;
+constexpr u32 PIECE_ELEMENTS = PIECE_CHUNKS * 16 / STAGED_BYTES;
 constexpr u32 PIECE_BYTES = PIECE_ELEMENTS * OUT_BITS / 8;
 constexpr u32 PIECE_WORDS = (PIECE_BYTES + 3) / 4;
+constexpr u32 ROW_PIECES = STAGED_CHUNKS / PIECE_CHUNKS;
+
+// Whether all pieces that a lane takes of one warp's rows hold the same channels (store_rows).
+constexpr bool SAME_CHANNELS = PACK == 1 && STORE_LANES % ROW_PIECES == 0;
+
+DEVICE void load_piece(u32 (&staged)[4], u32 rows, u32 row, u32 piece) { ld_shared_16(staged, staged_address(rows, row, piece)); }
+
+// Two chunks. Of eight lanes that read at once, each one chunk, those of the first eight chunks must find an even place,
+// and those of the next eight an odd one, or two of them would meet in their banks. So a lane begins with the chunk of
+// its two that has such a place; the other one is beside it.
+DEVICE void load_piece(u32 (&staged)[8], u32 rows, u32 row, u32 piece) {
+  u32 begin = (row * ROW_PIECES + piece) * 2, second = (begin / 8 ^ swizzle<STAGED_CHUNKS, STAGED_UNIT>(row)) & 1;
+  u32 address = staged_address(rows, row, piece * 2 + second), one[4], other[4];
+  ld_shared_16(one, address);
+  ld_shared_16(other, address ^ 16);
+#pragma unroll
+  for (u32 i = 0; i < 4; i++) {
+    staged[i] = second ? other[i] : one[i];
+    staged[i + 4] = second ? one[i] : other[i];
+  }
+}

@@ -17,24 +17,26 @@ template <u32 bytes, u32 step, u32 words> DEVICE void store_words(u8 *to, const 
 }
 
 // Two codes of 4 bits share a byte, which is the shortest step.
-DEVICE void store_piece(const launch_params &params, const row_place &place, u32 chunk, const u32 (&piece)[PIECE_WORDS]) {
+DEVICE void store_piece(const launch_params &params, const row_place &place, u32 index, const u32 (&piece)[PIECE_WORDS]) {
   u8 *row = (u8 *)params.out + out_offset(params, place) * OUT_BITS / 8;
-  store_words<PIECE_BYTES, OUT_BITS < 8 ? 1 : OUT_BITS / 8>(row + chunk * PIECE_BYTES, piece);
+  store_words<PIECE_BYTES, OUT_BITS < 8 ? 1 : OUT_BITS / 8>(row + index * PIECE_BYTES, piece);
 }
 
-// A staged chunk as a piece of the second output.
-DEVICE void store_unquantized(const launch_params &params, const row_place &place, u32 chunk, const u32 (&staged)[4]) {
-  constexpr u32 BYTES = BYTES_OF<UNQUANTIZED>;
+// A staged piece as one of the second output.
+DEVICE void store_unquantized(const launch_params &params, const row_place &place, u32 index, const u32 (&staged)[STAGED_WORDS]) {
+  constexpr u32 BYTES = BYTES_OF<UNQUANTIZED>, STEP = 16 / STAGED_BYTES * BYTES; // of a chunk
   i64 offset = place.batch * params.unquantized_batch + place.head * params.unquantized_head +
-               place.position * params.unquantized_position + chunk * PIECE_ELEMENTS;
+               place.position * params.unquantized_position + index * PIECE_ELEMENTS;
   u8 *to = (u8 *)params.unquantized + offset * BYTES;
-  if constexpr (BYTES == STAGED_BYTES) {
-    store_words<16, BYTES>(to, staged);
-  } else {
-    u32 words[2];
 #pragma unroll
-    for (u32 i = 0; i < 2; i++) words[i] = pair_from_f32<UNQUANTIZED>(float_of(staged[i * 2]), float_of(staged[i * 2 + 1]));
-    store_words<8, BYTES>(to, words);
+  for (u32 c = 0; c < PIECE_CHUNKS; c++) {
+    u32 words[STEP / 4];
+#pragma unroll
+    for (u32 i = 0; i < STEP / 4; i++) {
+      if constexpr (BYTES == STAGED_BYTES) words[i] = staged[c * 4 + i];
+      else words[i] = pair_from_f32<UNQUANTIZED>(float_of(staged[c * 4 + i * 2]), float_of(staged[c * 4 + i * 2 + 1]));
+    }
+    store_words<STEP, BYTES>(to + c * STEP, words);
   }
 }
 

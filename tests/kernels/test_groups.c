@@ -291,7 +291,13 @@ static qn_status run_fused(run *r, const expected *wanted, bool *out_same) {
     return qn_fail(r->context, QN_INVALID, NULL, "no strides of scales");
   args.block_scale_row = r->c->row;
   args.block_scale_rows -= r->c->row;
+  qn_counters counters;
+  qn_device_reset_counters(r->device);
   QN_TRY(launch(r, &r->spec, &args));
+  QN_TRY(qn_device_get_counters(r->device, &counters));
+  if (counters.bank_conflicts > 0)
+    return qn_fail(r->context, QN_BUG, NULL, "%llu conflicts of banks",
+                   (unsigned long long)counters.bank_conflicts);
   *out_same = compare(r, "codes", out, wanted->codes, wanted->code_bytes) &&
               compare(r, "scales", scales, wanted->scales, wanted->scale_bytes);
   return QN_OK;
