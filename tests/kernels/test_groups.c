@@ -25,7 +25,9 @@ typedef struct group_case {
   qn_dtype dtype;
   qn_numerics numerics;
   uint32_t heads, kv_heads, dim, batch, q_len, kv_len, row;
-  bool varlen, pack;
+  bool varlen, pack, bounded, unquantized;
+  qn_schedule schedule;
+  qn_dtype pre_scale; // ANY: none
   qn_layout out_layout;
   values values;
 } group_case;
@@ -71,8 +73,9 @@ typedef struct run {
   qn_device *device;
   qn_kernel_spec spec; // fused
   uint32_t starts_q[SEQUENCES_MAX + 1], starts_kv[SEQUENCES_MAX + 1], tokens, keys;
-  qn_device_ptr q, k, v, scale, cu_seqlens_q, cu_seqlens_kv;
+  qn_device_ptr q, k, v, scale, pre_scale, bound, cu_seqlens_q, cu_seqlens_kv;
   float global;
+  double *factors; // pre_scale as the device has it
 } run;
 
 static uint64_t next(uint64_t *state) {
@@ -150,6 +153,21 @@ static void cut_sequences(run *r) {
   r->keys = r->starts_kv[c->batch];
 }
 
+static const float BOUND = 0.6f;
+
+static qn_status upload_factors(run *r) {
+  const group_case *c = r->c;
+  uint64_t count = (uint64_t)c->heads * c->dim, random = 3;
+  uint8_t *bytes = calloc(count, 4);
+  r->factors = calloc(count, sizeof *r->factors);
+  for (uint64_t i = 0; i < count; i++) r->factors[i] = 1.25 + normal(&random) / 8;
+  qn_elements_store(c->pre_scale, r->factors, count, true, bytes);
+  qn_elements_load(c->pre_scale, bytes, count, r->factors);
+  qn_status status = upload(r, bytes, count * qn_element_size(c->pre_scale), &r->pre_scale);
+  free(bytes);
+  return status;
+}
+
 static qn_status upload_all(run *r) {
   cut_sequences(r);
   QN_TRY(upload_values(r, QN_MAX(r->tokens, 1), QN_ATTENTION_Q, &r->q));
@@ -157,6 +175,8 @@ static qn_status upload_all(run *r) {
   QN_TRY(upload_values(r, r->keys, QN_ATTENTION_V, &r->v));
   r->global = r->spec.output.global == QN_GLOBAL_DIVISOR ? 0.0137f : 1 / 0.0137f;
   QN_TRY(upload(r, &r->global, sizeof r->global, &r->scale));
+  QN_TRY(upload(r, &BOUND, sizeof BOUND, &r->bound));
+  if (r->c->pre_scale != QN_ANY) QN_TRY(upload_factors(r));
   QN_TRY(upload(r, r->starts_q, sizeof r->starts_q, &r->cu_seqlens_q));
   return upload(r, r->starts_kv, sizeof r->starts_kv, &r->cu_seqlens_kv);
 }
@@ -178,7 +198,12 @@ static qn_status launch(run *r, const qn_kernel_spec *spec, const qn_attention_a
   QN_TRY(qn_compiler_compile(r->compiler, spec, QN_PTX, &kernel));
   qn_status status = qn_device_load(r->device, kernel, &loaded);
   if (status == QN_OK) {
-    status = qn_launch_attention(loaded, args, NULL);
+    qn_attention_args with_workspace = *args;
+    uint64_t bytes = qn_kernel_get_workspace_bytes(spec, args);
+    uint8_t *zeros = calloc(bytes + 1, 1);
+    if (bytes > 0) status = upload(r, zeros, bytes, &with_workspace.workspace);
+    if (status == QN_OK) status = qn_launch_attention(loaded, &with_workspace, NULL);
+    free(zeros);
     qn_loaded_kernel_destroy(loaded);
   }
   qn_kernel_destroy(kernel);
@@ -249,7 +274,10 @@ static qn_status quantize(run *r, const double *plane, expected *out) {
   double *x = calloc(before + (uint64_t)r->tokens * c->heads * c->dim + 1, sizeof *x);
   memcpy(x + before, plane, (uint64_t)r->tokens * c->heads * c->dim * sizeof *x);
   qn_quantize_args args = { .scheme = scheme, .rank = rank, .dims = dims };
+  double bound = (double)BOUND;
   if (scheme->global) args.scale = (qn_numbers){ &global, 1 };
+  if (c->pre_scale != QN_ANY) args.pre_scale = (qn_numbers){ r->factors, (uint64_t)c->heads * c->dim };
+  if (c->bounded) args.scale_bound = (qn_numbers){ &bound, 1 };
   qn_status status = qn_quantize(r->context, &args, x, &(qn_quantized){ .codes = codes, .scales = scales });
   uint64_t skipped = count / QN_MAX(c->row + r->tokens, 1) * c->row,
            bits = qn_dtype_bits((qn_dtype)scheme->target);
@@ -264,29 +292,34 @@ static qn_status quantize(run *r, const double *plane, expected *out) {
   return status;
 }
 
-// The unfused kernel's output, as values.
-static qn_status run_unfused(run *r, double *plane) {
+// The unfused kernel's output, as values, and as bytes in `raw`.
+static qn_status run_unfused(run *r, double *plane, uint8_t *raw) {
   qn_kernel_spec spec = r->spec;
   spec.output = qn_scheme_of(QN_SCHEME_none);
+  spec.pre_scale_dtype = QN_ANY;
+  spec.scale_bound = spec.unquantized = false;
   uint64_t count = (uint64_t)r->tokens * r->c->heads * r->c->dim, bytes = count * qn_element_size(r->c->dtype);
-  uint8_t *raw = malloc(bytes + 1);
   qn_device_ptr out;
   qn_status status = qn_device_allocate(r->device, bytes + 16, &out);
   qn_attention_args args = args_of(r, &spec, out);
   if (status == QN_OK) status = launch(r, &spec, &args);
   if (status == QN_OK && bytes > 0) status = qn_device_download(r->device, raw, out, bytes);
   if (status == QN_OK) qn_elements_load(r->c->dtype, raw, count, plane);
-  free(raw);
   return status;
 }
 
-static qn_status run_fused(run *r, const expected *wanted, bool *out_same) {
-  qn_device_ptr out, scales;
+static qn_status run_fused(run *r, const expected *wanted, const uint8_t *raw, bool *out_same) {
+  qn_device_ptr out, scales, unquantized;
+  uint64_t raw_bytes = (uint64_t)r->tokens * r->c->heads * r->c->dim * qn_element_size(r->c->dtype);
   QN_TRY(make_guarded(r, wanted->code_bytes, &out));
   QN_TRY(make_guarded(r, wanted->scale_bytes, &scales));
   qn_attention_args args = args_of(r, &r->spec, out + GUARD);
   if (r->spec.output.global) args.output_scale = r->scale;
   args.block_scale = scales + GUARD;
+  QN_TRY(make_guarded(r, raw_bytes, &unquantized));
+  if (r->c->unquantized) args.unquantized = unquantized + GUARD;
+  if (r->c->bounded) args.scale_bound = r->bound;
+  if (r->c->pre_scale != QN_ANY) args.pre_scale = r->pre_scale, args.pre_scale_head = r->c->dim;
   if (!qn_attention_args_set_dense_scales(&r->spec, r->c->out_layout, r->c->row + r->tokens, &args))
     return qn_fail(r->context, QN_INVALID, NULL, "no strides of scales");
   args.block_scale_row = r->c->row;
@@ -299,7 +332,8 @@ static qn_status run_fused(run *r, const expected *wanted, bool *out_same) {
     return qn_fail(r->context, QN_BUG, NULL, "%llu conflicts of banks",
                    (unsigned long long)counters.bank_conflicts);
   *out_same = compare(r, "codes", out, wanted->codes, wanted->code_bytes) &&
-              compare(r, "scales", scales, wanted->scales, wanted->scale_bytes);
+              compare(r, "scales", scales, wanted->scales, wanted->scale_bytes) &&
+              (!r->c->unquantized || compare(r, "the second output", unquantized, raw, raw_bytes));
   return QN_OK;
 }
 
@@ -318,6 +352,10 @@ static qn_status run_case(run *r, bool *out_same) {
                               .varlen = c->varlen,
                               .lengths_dtype = c->varlen ? QN_S32 : QN_ANY,
                               .pack_heads = c->pack,
+                              .schedule = c->schedule,
+                              .pre_scale_dtype = c->pre_scale,
+                              .scale_bound = c->bounded,
+                              .unquantized = c->unquantized,
                               .numerics = c->numerics };
   if (!qn_scheme_parse(c->scheme, &r->spec.output))
     return qn_fail(r->context, QN_INVALID, NULL, "the scheme %s", c->scheme);
@@ -325,10 +363,13 @@ static qn_status run_case(run *r, bool *out_same) {
       qn_device_create_emulator(r->context, qn_emulator_params(.target = c->target, .threads = 1), &r->device));
   qn_status status = upload_all(r);
   double *plane = malloc(((uint64_t)r->tokens * c->heads * c->dim + 1) * sizeof *plane);
-  if (status == QN_OK) status = run_unfused(r, plane);
+  uint8_t *raw = malloc((uint64_t)r->tokens * c->heads * c->dim * 4 + 1);
+  if (status == QN_OK) status = run_unfused(r, plane, raw);
   if (status == QN_OK) status = quantize(r, plane, &wanted);
-  if (status == QN_OK) status = run_fused(r, &wanted, out_same);
+  if (status == QN_OK) status = run_fused(r, &wanted, raw, out_same);
   free(plane);
+  free(raw);
+  free(r->factors);
   free(wanted.codes);
   free(wanted.scales);
   qn_device_destroy(r->device);
