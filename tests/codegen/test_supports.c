@@ -112,6 +112,14 @@ static qn_kernel_spec plain(void) {
     "codes alone from the schedule quantize", "unquantized")                                                   \
   X(granularity, (s.output = qn_scheme_of(QN_SCHEME_fp8_group), s.output.group = 12),                          \
     "groups of 8, 16, 24 ..", "groups of 12")                                                                  \
+  X(scheme, (s.output = qn_scheme_of(QN_SCHEME_fp8_group), s.output.target = QN_S8, s.output.group = 32),      \
+    "groups of codes in e4m3, e5m2 or e2m1, without zero points", "fp8_group{target=s8, group=32}")            \
+  X(scale_type, (s.output = qn_scheme_of(QN_SCHEME_nvfp4), s.output.scale_dtype = QN_F32),                     \
+    "swizzled scales of one byte", "nvfp4{scale=f32}")                                                         \
+  X(scale_type, (s.output = qn_scheme_of(QN_SCHEME_nvfp4), s.output.scale_dtype = QN_E8M0),                    \
+    "scales in f32, f16, bf16 or e4m3, or powers of two in e8m0", "nvfp4{scale=e8m0}")                         \
+  X(scheme, (s.output = qn_scheme_of(QN_SCHEME_mxfp8), s.output.scale_dtype = QN_E4M3),                        \
+    "a scheme that can be", "one that makes powers of two and stores them as neither e8m0 nor f32")            \
   X(attribute, s.f32_mode = (qn_f32_mode)2, "f32 products as tf32x3 or tf32", "mode number 2")                 \
   X(attribute, s.schedule = (qn_schedule)9, "the schedule mma, split or quantize", "number 9")                 \
   X(attribute, s.tile_q = 96,                                                                                  \
