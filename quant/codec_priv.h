@@ -150,23 +150,39 @@ QN_CODEC_FN unsigned qn_codec_to_f32(unsigned code, int sign_bit, int mantissa, 
 QN_CODEC_MAP(X)
 #undef X
 
-// The last three bits of what becomes the magnitude code of e2m1: two less than the code. As
-// qn_codec_round_f32, without the terms that are multiples of 8.
-QN_CODEC_FN unsigned qn_codec_e2m1_bits(unsigned bits) {
-  unsigned magnitude = bits & 0x7FFFFFFFu, binade;
-  if (magnitude > 0x40C00000u) magnitude = 0x40C00000u; // 6
+// Four codes at once cost a third less than four times one: as qn_codec_round_f32, but without the terms that
+// are multiples of 2^bits, with one correction for all four, and with signs apart. NaN must be positive, which
+// what a device computes is.
+
+// The low bits of a magnitude code, from which its constant term is missing. `most`: the largest value.
+QN_CODEC_FN unsigned qn_codec_low_bits(unsigned bits, int mantissa, int bias, unsigned most) {
+  unsigned magnitude = bits & 0x7FFFFFFFu, binade, smallest = (unsigned)(128 - bias) << 23;
+  if (magnitude > most) magnitude = most;
   binade = magnitude & 0x7F800000u;
-  if (binade < 0x3F800000u) binade = 0x3F800000u;
-  return (qn_codec_add(magnitude, binade + (22u << 23)) + (binade >> 22)) & 7u;
+  if (binade < smallest) binade = smallest;
+  return qn_codec_add(magnitude, binade + ((unsigned)(23 - mantissa) << 23)) + (binade >> (23 - mantissa));
 }
 
-// Four codes of qn_e2m1_from_f32 at once, the first in the lowest bits, for the half of the work. NaN must be
-// positive, which what a device computes is.
+// Of qn_e2m1_from_f32, the first in the lowest bits. The missing term is 2 modulo 8.
 QN_CODEC_FN unsigned qn_e2m1x4_from_f32(unsigned a, unsigned b, unsigned c, unsigned d) {
-  unsigned codes = qn_codec_e2m1_bits(a) | qn_codec_e2m1_bits(b) << 4 | qn_codec_e2m1_bits(c) << 8 |
-                   qn_codec_e2m1_bits(d) << 12;
+  const unsigned six = 0x40C00000u;
+  unsigned codes = (qn_codec_low_bits(a, 1, 1, six) & 7u) | (qn_codec_low_bits(b, 1, 1, six) & 7u) << 4 |
+                   (qn_codec_low_bits(c, 1, 1, six) & 7u) << 8 | (qn_codec_low_bits(d, 1, 1, six) & 7u) << 12;
   unsigned signs = (a >> 28 & 8u) | (b >> 24 & 0x80u) | (c >> 20 & 0x800u) | (d >> 16 & 0x8000u);
   return ((codes + 0x2222u) & 0x7777u) | signs;
+}
+
+// Of a saturating qn_e4m3_from_f32, the first in the lowest byte. The missing term is 56 modulo 128, and 71 is
+// NaN.
+QN_CODEC_FN unsigned qn_codec_e4m3_bits(unsigned bits) {
+  unsigned low = qn_codec_low_bits(bits, 3, 7, 0x43E00000u) & 0x7Fu; // 448
+  return (bits & 0x7FFFFFFFu) > 0x7F800000u ? 71u : low;
+}
+QN_CODEC_FN unsigned qn_e4m3x4_from_f32(unsigned a, unsigned b, unsigned c, unsigned d) {
+  unsigned codes = qn_codec_e4m3_bits(a) | qn_codec_e4m3_bits(b) << 8 | qn_codec_e4m3_bits(c) << 16 |
+                   qn_codec_e4m3_bits(d) << 24;
+  unsigned signs = (a >> 24 & 0x80u) | (b >> 16 & 0x8000u) | (c >> 8 & 0x800000u) | (d & 0x80000000u);
+  return ((codes + 0x38383838u) & 0x7F7F7F7Fu) | signs;
 }
 
 // The power of two at or above |x| (`up`), or at or below it. As in CUDA: the sign is dropped, what is at or

@@ -5,11 +5,13 @@ DEVICE float without_nan(float quotient) {
   return RECIPE.nan == QN_NAN_LARGEST ? min_f32(quotient, RECIPE.greatest) : quotient;
 }
 
-// Two codes of 8 bits, the first in the low byte.
-DEVICE u32 code_pair(float low, float high) {
-  low = without_nan(low);
-  high = without_nan(high);
-  return CODES == QN_E5M2 ? e5m2x2_from_f32(low, high) : e4m3x2_from_f32(low, high);
+// Four codes of 8 bits, the first in the low byte.
+DEVICE u32 fp8_quad(float a, float b, float c, float d) {
+  a = without_nan(a);
+  b = without_nan(b);
+  c = without_nan(c);
+  d = without_nan(d);
+  return CODES == QN_E5M2 ? e5m2x2_from_f32(a, b) | (u32)e5m2x2_from_f32(c, d) << 16 : e4m3x4_from_f32(a, b, c, d);
 }
 
 // Four codes of 4 bits, the first in the lowest ones.
@@ -48,7 +50,7 @@ DEVICE void encode(u32 (&piece)[PIECE_WORDS], const float (&quotient)[PIECE_ELEM
       u32 codes = e2m1_quad(quotient[i], quotient[i + 1], quotient[i + 2], quotient[i + 3]);
       piece[i / 8] = i % 8 == 0 ? codes : piece[i / 8] | codes << 16;
     } else {
-      piece[i / 4] = code_pair(quotient[i], quotient[i + 1]) | code_pair(quotient[i + 2], quotient[i + 3]) << 16;
+      piece[i / 4] = fp8_quad(quotient[i], quotient[i + 1], quotient[i + 2], quotient[i + 3]);
     }
   }
 }

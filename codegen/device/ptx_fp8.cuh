@@ -6,6 +6,7 @@ DEVICE u16 e4m3x2_from_f32(float low, float high) {
   asm("cvt.rn.satfinite.e4m3x2.f32 %0, %1, %2;" : "=h"(result) : "f"(high), "f"(low));
   return result;
 }
+DEVICE u32 e4m3x4_from_f32(float a, float b, float c, float d) { return e4m3x2_from_f32(a, b) | (u32)e4m3x2_from_f32(c, d) << 16; }
 DEVICE u16 e5m2x2_from_f32(float low, float high) {
   u16 result;
   asm("cvt.rn.satfinite.e5m2x2.f32 %0, %1, %2;" : "=h"(result) : "f"(high), "f"(low));

@@ -169,19 +169,25 @@ Test(codec, ends_of_f64) {
 }
 
 // In each of the four places all signs, exponents and 11 bits of the significand, with others below them.
-Test(codec, four_e2m1) {
+static void check_four(unsigned (*four)(unsigned, unsigned, unsigned, unsigned), unsigned (*one)(unsigned, int),
+                       unsigned bits) {
   for (unsigned i = 0; i < 0x100000u; i++) {
     unsigned x[4], wanted = 0;
     for (unsigned k = 0; k < 4; k++) {
       x[k] = (i << 12 | (i * 2654435761u >> (20 + k) & 0xfff)) ^ k << 30;
       if (isnan(f64_of(x[k]))) x[k] &= 0x7fffffffu;
-      wanted |= qn_e2m1_from_f32(x[k], 1) << 4 * k;
+      wanted |= one(x[k], 1) << bits * k;
     }
-    unsigned found = qn_e2m1x4_from_f32(x[0], x[1], x[2], x[3]);
+    unsigned found = four(x[0], x[1], x[2], x[3]);
     if (found != wanted)
       cr_assert_fail("%a %a %a %a: 0x%x, not 0x%x", f64_of(x[0]), f64_of(x[1]), f64_of(x[2]), f64_of(x[3]),
                      found, wanted);
   }
+}
+
+Test(codec, four_at_once) {
+  check_four(qn_e2m1x4_from_f32, qn_e2m1_from_f32, 4);
+  check_four(qn_e4m3x4_from_f32, qn_e4m3_from_f32, 8);
 }
 
 // e8m0: the power of two next to |x| in the asked direction, by search.
