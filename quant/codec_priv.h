@@ -89,7 +89,6 @@ QN_CODEC_FN unsigned qn_codec_from_f32(unsigned bits, int saturate, int sign_bit
   // The value of the largest code, and the power of two above it, which overflows.
   unsigned most = (largest << (23 - mantissa)) + ((unsigned)(127 - bias) << 23);
   unsigned above = (most & 0x7F800000u) + 0x800000u, limit = saturate ? most : above;
-  if (magnitude > 0x7F800000u) return nan;
   if (bias == 127) { // bf16: every binade of binary32, the highest ones included
     code = (magnitude + 0x7FFFu + (magnitude >> 16 & 1)) >> 16;
     if (saturate && code > largest) code = largest;
@@ -97,7 +96,8 @@ QN_CODEC_FN unsigned qn_codec_from_f32(unsigned bits, int saturate, int sign_bit
     code = qn_codec_round_f32(magnitude < limit ? magnitude : limit, mantissa, bias);
     if (!saturate && code > largest) code = overflow;
   }
-  return qn_codec_finish(bits >> 31, code, sign_bit, nan);
+  code = qn_codec_finish(bits >> 31, code, sign_bit, nan);
+  return magnitude > 0x7F800000u ? nan : code; // at the end: chosen, without a branch
 }
 
 QN_CODEC_FN unsigned qn_codec_from_f64(unsigned long long bits, int saturate, int sign_bit, int mantissa,

@@ -253,8 +253,12 @@ DEVICE u32 max_bf16x2(u32 a, u32 b) {
   asm("max.bf16x2 %0, %1, %2;" : "=r"(result) : "r"(a), "r"(b));
   return result;
 }
-// The sum that quant/codec_priv.h rounds by.
-DEVICE u32 qn_codec_add(u32 a, u32 b) { return bits_of(add_rn(float_of(a), float_of(b))); }
+// The sum that quant/codec_priv.h rounds by, of bits and as bits.
+DEVICE u32 qn_codec_add(u32 a, u32 b) {
+  u32 result;
+  asm("add.rn.f32 %0, %1, %2;" : "=r"(result) : "r"(a), "r"(b));
+  return result;
+}
 
 // --- conversions -----------------------------------------------------------------------------------------
 // To nearest, ties to even unless said otherwise. NaN becomes the type's canonical NaN.
