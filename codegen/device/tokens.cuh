@@ -6,13 +6,13 @@
 //   team    lane 0 1 .. TEAM - 1, 0 1 ..                 each lane takes every TEAM-th chunk of a span
 //
 // A team is up to 32 lanes beside each other, or all threads of a block. It has FLIGHT spans under way, so that each lane
-// loads several chunks before it needs one, and keeps them in registers from the search for amax to the codes where
-// there is room.
+// loads several chunks before it needs one. Those of short spans stay in registers from the search for amax to the codes;
+// longer ones are read again, from L1.
 
 constexpr u32 TOKEN_CHUNKS = HEADS * STAGED_CHUNKS; // those that are read; ROW_CHUNKS counts the padding too
 constexpr u32 LANE_CHUNKS = (SPAN_CHUNKS + TEAM - 1) / TEAM;
-// 128 registers; half of them where each chunk brings its factors.
-constexpr bool KEPT = LANE_CHUNKS * FLIGHT <= (PRE_SCALE_TYPE == QN_ANY ? 32 : 16);
+constexpr bool KEPT = LANE_CHUNKS * FLIGHT <= 8;
+constexpr u32 BATCH = KEPT ? LANE_CHUNKS : 4; // chunks whose code is written out: of more, NVRTC's time is noticed
 constexpr bool ASYMMETRIC = RECIPE.zero_point != QN_ZERO_POINT_NONE;
 
 // What a lane, or a team, knows of the values of a span; NaN where it has none. Symmetric schemes need `high` alone: amax.
@@ -48,7 +48,7 @@ struct token_span {
   u32 group, first; // of the token, and its first chunk
   u32 count;       // of chunks of it that are read; 0: there is no such span
   u32 written;     // of chunks of it that are written: the padding too
-  u32 kept[KEPT ? LANE_CHUNKS : 1][4];
+  u32 kept[BATCH][4];
 };
 
 // Chunk `index` of a span.
@@ -142,7 +142,7 @@ DEVICE void store_chunk(const launch_params &params, const token_span &span, u32
 // The extent of the values that this lane has of a span.
 DEVICE extent lane_extent(const token_span &span, const launch_params &params, u32 lane, i64 head_bytes) {
   extent e = no_extent();
-#pragma unroll(KEPT ? LANE_CHUNKS : 4)
+#pragma unroll(KEPT ? LANE_CHUNKS : 8)
   for (u32 i = 0; i < LANE_CHUNKS; i++) {
     u32 again[4], index = i * TEAM + lane;
     if constexpr (!KEPT) load_chunk(again, span, index, head_bytes);
@@ -186,15 +186,13 @@ DEVICE void quantize_spans(const launch_params &params, u32 begin, u32 end, i64 
     token_span &span = spans[f];
     extent e = team_extent(lane_extent(span, params, lane, head_bytes));
     span_scale scale = make_scale(params, e, span, lane == 0 && span.written > 0);
-#pragma unroll(KEPT ? LANE_CHUNKS : 4)
-    for (u32 i = 0; i < LANE_CHUNKS; i++) {
-      u32 again[4], index = i * TEAM + lane;
-      if constexpr (KEPT) {
-        store_chunk(params, span, index, span.kept[i], scale);
-      } else {
-        load_chunk(again, span, index, head_bytes);
-        store_chunk(params, span, index, again, scale);
-      }
+#pragma unroll 1
+    for (u32 from = 0; from < LANE_CHUNKS; from += BATCH) {
+      if constexpr (!KEPT)
+#pragma unroll
+        for (u32 i = 0; i < BATCH; i++) load_chunk(span.kept[i], span, (from + i) * TEAM + lane, head_bytes);
+#pragma unroll
+      for (u32 i = 0; i < BATCH; i++) store_chunk(params, span, (from + i) * TEAM + lane, span.kept[i], scale);
     }
   }
 }
