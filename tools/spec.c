@@ -16,7 +16,12 @@ static const struct {
   const char *choices; // of an enum, in the order of its values
 } spec_fields[] = {
 #define FIELD(field, kind, choices) { #field, kind, offsetof(qn_kernel_spec, field), choices }
+  FIELD(schedule,     CHOICE, "mma|split|quantize"),
   FIELD(dtype,        DTYPE,       NULL),
+  FIELD(kv_dtype,     DTYPE,       NULL),
+  FIELD(k_scale,      CHOICE, "none|tensor|head"),
+  FIELD(v_scale,      CHOICE, "none|tensor|head"),
+  FIELD(page_size,    UNSIGNED,    NULL),
   FIELD(out_dtype,    DTYPE,       NULL),
   FIELD(head_dim,     UNSIGNED,    NULL),
   FIELD(v_head_dim,   UNSIGNED,    NULL),

@@ -39,7 +39,7 @@ DEVICE void merge_splits(const launch_params &params, u32 parts, u64 row) {
     if (chunk < PART_CHUNKS) st_shared_16(part_address(parts, warp, chunk), staged);
   }
   if (lane == 0)
-    st_shared_u64(parts + MERGE_WARPS * V_HEAD_DIM * 4 + warp * 8, (u64)bits_of(largest) | (u64)bits_of(sum) << 32);
+    st_shared_8(parts + MERGE_WARPS * V_HEAD_DIM * 4 + warp * 8, bits_of(largest), bits_of(sum));
 }
 
 // The factor that makes the finished row of a sum: v's scale over the sum of all weights, the sink's included.

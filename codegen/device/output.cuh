@@ -16,7 +16,7 @@ DEVICE u32 staged_address(u32 rows, u32 row, u32 chunk) {
 DEVICE void stage_pair(u32 rows, u32 row, u32 column, float low, float high) {
   u32 byte = column * STAGED_BYTES;
   u32 to = staged_address(rows, row, byte / 16) + byte % 16;
-  if constexpr (STAGED == QN_F32) st_shared_u64(to, (u64)bits_of(low) | (u64)bits_of(high) << 32);
+  if constexpr (STAGED == QN_F32) st_shared_8(to, bits_of(low), bits_of(high));
   else if constexpr (STAGED == QN_F16) st_shared_u32(to, f16x2_from_f32(low, high));
   else st_shared_u32(to, bf16x2_from_f32(low, high));
 }
@@ -26,8 +26,8 @@ DEVICE void stage_four(u32 rows, u32 row, u32 column, const float (&x)[4]) {
   u32 byte = column * STAGED_BYTES;
   u32 to = staged_address(rows, row, byte / 16) + byte % 16;
   if constexpr (STAGED == QN_F32) st_shared_16(to, { bits_of(x[0]), bits_of(x[1]), bits_of(x[2]), bits_of(x[3]) });
-  else if constexpr (STAGED == QN_F16) st_shared_u64(to, f16x2_from_f32(x[0], x[1]) | (u64)f16x2_from_f32(x[2], x[3]) << 32);
-  else st_shared_u64(to, bf16x2_from_f32(x[0], x[1]) | (u64)bf16x2_from_f32(x[2], x[3]) << 32);
+  else if constexpr (STAGED == QN_F16) st_shared_8(to, f16x2_from_f32(x[0], x[1]), f16x2_from_f32(x[2], x[3]));
+  else st_shared_8(to, bf16x2_from_f32(x[0], x[1]), bf16x2_from_f32(x[2], x[3]));
 }
 
 // What a row of the output is. Where sequences lie end to end, batch is 0 and the position is the token.

@@ -61,7 +61,10 @@ DEVICE void ld_shared_8(u32 (&value)[2], u32 from) {
   asm volatile("ld.shared.v2.u32 {%0, %1}, [%2];" : "=r"(value[0]), "=r"(value[1]) : "r"(from) : "memory");
 }
 DEVICE void st_shared_u32(u32 to, u32 value) { asm volatile("st.shared.u32 [%0], %1;" ::"r"(to), "r"(value) : "memory"); }
-DEVICE void st_shared_u64(u32 to, u64 value) { asm volatile("st.shared.u64 [%0], %1;" ::"r"(to), "l"(value) : "memory"); }
+// Two registers: of one of 64 bits the compiler makes copies, and has none left where a warp's output is stored.
+DEVICE void st_shared_8(u32 to, u32 low, u32 high) {
+  asm volatile("st.shared.v2.u32 [%0], {%1, %2};" ::"r"(to), "r"(low), "r"(high) : "memory");
+}
 
 DEVICE void st_shared_16(u32 to, const u32 (&value)[4]) {
   asm volatile("st.shared.v4.u32 [%0], {%1, %2, %3, %4};"

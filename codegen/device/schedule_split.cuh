@@ -23,11 +23,10 @@ DEVICE void stage_parts(u32 parts, warp_state &warp) {
       u32 row = first + (u32)(m * 16 + half * 8) + lane / 4;
 #pragma unroll
       for (int n = 0; n < COLUMNS; n++)
-        st_shared_u64(part_address(parts, row, (u32)n * 2 + lane % 4 / 2) + lane % 2 * 8,
-                      (u64)bits_of(warp.output[m][n][half * 2]) | (u64)bits_of(warp.output[m][n][half * 2 + 1]) << 32);
+        st_shared_8(tile_address<PART_CHUNKS, 2>(parts, row, (u32)n * 2, lane % 4 / 2) + lane % 2 * 8,
+                    bits_of(warp.output[m][n][half * 2]), bits_of(warp.output[m][n][half * 2 + 1]));
       if (lane % 4 == 0)
-        st_shared_u64(parts + KV_WARPS * TILE_Q * V_HEAD_DIM * 4 + row * 8,
-                      (u64)bits_of(warp.rows[m][half].base) | (u64)bits_of(sum) << 32);
+        st_shared_8(parts + KV_WARPS * TILE_Q * V_HEAD_DIM * 4 + row * 8, bits_of(warp.rows[m][half].base), bits_of(sum));
     }
 }
 

@@ -23,9 +23,9 @@ template <u32 stride, u32 unit = 1> DEVICE u32 tile_address(u32 tile, u32 row, u
 
 // The same for chunk `even` + `odd`, where `even` is an even number known at compile time and `odd` is 0 or 1. Said
 // apart, a row needs four different exclusive-ors at most, and the rest of the address is a constant.
-template <u32 stride> DEVICE u32 tile_address(u32 tile, u32 row, u32 even, u32 odd) {
+template <u32 stride, u32 unit = 1> DEVICE u32 tile_address(u32 tile, u32 row, u32 even, u32 odd) {
   constexpr u32 g = GCD_8<stride>;
-  return tile + row * (stride * 16) + even / g * g * 16 + ((even % g ^ (odd ^ swizzle<stride>(row))) << 4);
+  return tile + row * (stride * 16) + even / g * g * 16 + ((even % g ^ (odd ^ swizzle<stride, unit>(row))) << 4);
 }
 
 // Starts the copy of a tile of `rows` rows of `chunks` chunks from where `row_start(row)` says. Of the rows, `count`

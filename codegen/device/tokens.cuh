@@ -32,7 +32,7 @@ DEVICE extent team_extent(extent e) {
     widen(e, ASYMMETRIC ? shuffle_xor(e.low, lanes) : 0.0f, shuffle_xor(e.high, lanes));
   if constexpr (TEAM > 32) {
     u32 place = shared_base() + thread_index() / 32 * 8;
-    if (thread_index() % 32 == 0) st_shared_u64(place, (u64)bits_of(e.low) | (u64)bits_of(e.high) << 32);
+    if (thread_index() % 32 == 0) st_shared_8(place, bits_of(e.low), bits_of(e.high));
     block_sync();
 #pragma unroll
     for (u32 warp = 0; warp < TEAM / 32; warp++)

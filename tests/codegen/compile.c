@@ -1,7 +1,8 @@
 // Compiles generated kernels with NVRTC: no error, no spill, no local memory, registers and shared memory
 // within the chip. Needs no GPU; without NVRTC it is skipped (77). Every two options of a kernel meet in some
 // kernel, its target and head dims among them. With QN_TEST_FULL=1 that holds for each target, element type and
-// head dims apart, and each of them is compiled with everything on as well.
+// head dims apart, and each of them is compiled with everything on as well. QN_TEST_TIMES=1 says how long each
+// takes.
 
 #include "codegen/launch_priv.h"
 #include "codegen/spec_priv.h"
@@ -61,6 +62,16 @@ static const float scales[] = { 0, -0.3f };
 static const bool booleans[] = { false, true };
 static const qn_numerics numerics[] = { QN_EXACT, QN_DIRECT };
 
+static const qn_schedule schedules[] = { QN_SCHEDULE_mma, QN_SCHEDULE_split };
+static const struct {
+  qn_dtype dtype;
+  uint32_t page_size;
+  qn_kv_scale k_scale, v_scale;
+} caches[] = { { QN_ANY, 0, QN_KV_SCALE_NONE, QN_KV_SCALE_NONE },
+               { QN_E4M3, 16, QN_KV_SCALE_HEAD, QN_KV_SCALE_TENSOR },
+               { QN_E5M2, 0, QN_KV_SCALE_TENSOR, QN_KV_SCALE_HEAD },
+               { QN_ANY, 64, QN_KV_SCALE_NONE, QN_KV_SCALE_HEAD } };
+
 #define FACTOR_MAP(X)                                                                                          \
   X(TARGET, targets)                                                                                           \
   X(DTYPE, dtypes)                                                                                             \
@@ -76,7 +87,9 @@ static const qn_numerics numerics[] = { QN_EXACT, QN_DIRECT };
   X(SCALE, scales)                                                                                             \
   X(ALIBI, booleans)                                                                                           \
   X(PACK, booleans)                                                                                            \
-  X(NUMERICS, numerics)
+  X(NUMERICS, numerics)                                                                                        \
+  X(SCHEDULE, schedules)                                                                                       \
+  X(CACHE, caches)
 
 enum {
 #define X(name, table) name,
@@ -95,7 +108,12 @@ static qn_kernel_spec spec_of(const origin *from, const cover_row row) {
   int mask = masks[row[MASK]], length = lengths[row[LENGTHS]], sink = sinks[row[SINKS]];
   qn_kernel_spec spec = {
     .target = targets[from->target + row[TARGET]],
+    .schedule = schedules[row[SCHEDULE]],
     .dtype = dtype,
+    .kv_dtype = caches[row[CACHE]].dtype,
+    .page_size = caches[row[CACHE]].page_size,
+    .k_scale = caches[row[CACHE]].k_scale,
+    .v_scale = caches[row[CACHE]].v_scale,
     .out_dtype = dtype,
     .f32_mode = dtypes[from->dtype + row[DTYPE]].mode,
     .head_dim = dims[from->dims + row[DIMS]].qk,
@@ -135,7 +153,7 @@ static bool is_supported(const void *user, const cover_row row) {
   return qn_target_supports(&spec, NULL);
 }
 
-static bool compile(qn_context *context, qn_compiler *compiler, const qn_kernel_spec *spec) {
+static bool compile(qn_context *context, qn_compiler *compiler, const qn_kernel_spec *spec, double *slowest) {
   qn_kernel *kernel;
   char name[128];
   qn_kernel_format_name(spec, name);
@@ -144,6 +162,9 @@ static bool compile(qn_context *context, qn_compiler *compiler, const qn_kernel_
     return false;
   }
   const qn_kernel_info *info = qn_kernel_get_info(kernel);
+  if (info->compile_ms > *slowest) *slowest = info->compile_ms;
+  if (getenv("QN_TEST_TIMES") != NULL)
+    printf("%8.1f ms %s %s\n", info->compile_ms, qn_target_name(spec->target), name);
   bool good = info->spill_bytes == 0 && info->local_bytes == 0 && info->registers > 0 &&
               info->registers <= 255 && info->threads == qn_kernel_get_threads(spec) &&
               info->static_shared_bytes == 0 &&
@@ -158,12 +179,13 @@ static bool compile(qn_context *context, qn_compiler *compiler, const qn_kernel_
 
 typedef struct compile_totals {
   uint32_t kernels, failures;
+  double slowest; // of a kernel, in ms
 } compile_totals;
 
 static void compile_row(qn_context *context, qn_compiler *compiler, const origin *from, const cover_row row,
                         compile_totals *totals) {
   qn_kernel_spec spec = spec_of(from, row);
-  totals->failures += !compile(context, compiler, &spec);
+  totals->failures += !compile(context, compiler, &spec, &totals->slowest);
   totals->kernels++;
 }
 
@@ -211,7 +233,8 @@ int main(void) {
   bool found = qn_compiler_get_nvrtc(compiler, &path, &major, &minor) == QN_OK;
   if (found) {
     compile_all(context, compiler, &totals);
-    printf("NVRTC %d.%d: %u kernels, %u failures\n", major, minor, totals.kernels, totals.failures);
+    printf("NVRTC %d.%d: %u kernels, %u failures, %.0f ms at most\n", major, minor, totals.kernels,
+           totals.failures, totals.slowest);
   } else
     printf("skipped: %s\n", qn_context_get_error(context)->message);
   qn_compiler_destroy(compiler);
