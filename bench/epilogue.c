@@ -8,6 +8,7 @@
 //   bench_epilogue [--svg FOLDER] [--threads N]
 //
 // One tile of queries, two heads, head_dim 128, bf16, sm_90a. Exit status 77 if there is no NVRTC.
+#include "attention.h"
 #include "ir/base_priv.h"
 #include "outputs.h"
 #include "plot.h"
@@ -23,105 +24,26 @@ enum {
   QUERIES = 128,
   LENGTHS = 8,
   FIRST_LENGTH = 128,
-  WORKSPACE = 1 << 20
+  WORKSPACE = 2 << 20
 };
 
 typedef struct bench {
   qn_context *context;
   qn_compiler *compiler;
   qn_device *device;
-  qn_device_ptr q, k, v, out, scales, zero_points, factors, workspace;
-  qn_device_ptr zeros; // zero points that are read
+  bench_buffers buffers;
 } bench;
-
-// --- memory ------------------------------------------------------------------------------------------------
-
-// bf16 numbers between -2 and 2 that are not regular.
-static void fill_bf16(uint16_t *to, size_t count) {
-  uint32_t state = 12345;
-  for (size_t i = 0; i < count; i++) {
-    state = state * 1664525u + 1013904223u;
-    to[i] = (uint16_t)((state >> 31) << 15 | (0x3D00 + (state >> 20) % 0x300));
-  }
-}
-
-static qn_status upload_new(bench *b, const void *data, size_t bytes, qn_device_ptr *out_ptr) {
-  QN_TRY(qn_device_allocate(b->device, bytes, out_ptr));
-  return qn_device_upload(b->device, *out_ptr, data, bytes);
-}
-
-static qn_status allocate(bench *b) {
-  size_t rows = (size_t)FIRST_LENGTH << (LENGTHS - 1), count = rows * HEADS * HEAD_DIM;
-  size_t factor_count = HEADS * HEAD_DIM;
-  uint16_t *values = malloc(count * sizeof *values);
-  float *factors = malloc(factor_count * sizeof *factors);
-  void *zeros = calloc(1, count * 4);
-  qn_status status = values && factors && zeros ? QN_OK : qn_fail_memory(b->context);
-  if (status == QN_OK) {
-    fill_bf16(values, count);
-    for (size_t i = 0; i < factor_count; i++) factors[i] = 0.0173f + (float)i / 8192;
-    status = upload_new(b, values, count * 2, &b->k);
-  }
-  if (status == QN_OK) status = upload_new(b, values, count * 2, &b->v);
-  if (status == QN_OK) status = upload_new(b, values, (size_t)QUERIES * HEADS * HEAD_DIM * 2, &b->q);
-  if (status == QN_OK) status = upload_new(b, factors, factor_count * 4, &b->factors);
-  qn_device_ptr *const written[] = { &b->out, &b->scales, &b->zero_points, &b->zeros, &b->workspace };
-  for (size_t i = 0; i < QN_COUNT(written) && status == QN_OK; i++)
-    status = upload_new(b, zeros, WORKSPACE, written[i]);
-  free(values);
-  free(factors);
-  free(zeros);
-  return status;
-}
 
 // --- one kernel --------------------------------------------------------------------------------------------
 
 static qn_kernel_spec spec_of(qn_schedule schedule, const qn_scheme *output) {
-  return (qn_kernel_spec){ .target = QN_TARGET_sm_90a,
-                           .schedule = schedule,
-                           .dtype = QN_BF16,
-                           .out_dtype = QN_BF16,
-                           .head_dim = HEAD_DIM,
-                           .v_head_dim = HEAD_DIM,
-                           .heads = HEADS,
-                           .kv_heads = HEADS,
-                           .window_left = -1,
-                           .window_right = -1,
-                           .output = *output };
-}
-
-static qn_status set_arguments(const bench *b, const qn_kernel_spec *spec, uint32_t kv_len,
-                               qn_attention_args *args) {
-  const qn_scheme *output = &spec->output;
-  bool attends = spec->schedule != QN_SCHEDULE_quantize;
-  *args = (qn_attention_args){ .batch = 1,
-                               .q_len = QUERIES,
-                               .kv_len = attends ? kv_len : 0,
-                               .q = b->q,
-                               .k = attends ? b->k : 0,
-                               .v = attends ? b->v : 0,
-                               .out = b->out };
-  qn_attention_args_set_dense(spec, QN_LAYOUT_BSHD, QN_LAYOUT_BSHD, QN_LAYOUT_BSHD, QN_LAYOUT_BSM, args);
-  if (output->family == QN_SCHEME_none) return QN_OK;
-  if (qn_scheme_get_read_scale(output) != QN_ANY) args->output_scale = b->factors;
-  if (output->granularity == QN_PER_CHANNEL) args->output_scale_head = HEAD_DIM;
-  if (output->zero_point && !output->dynamic) args->output_zero_point = b->zeros;
-  if (output->zero_point && output->dynamic) args->zero_points = b->zero_points;
-  if (output->dynamic && qn_scheme_has_scale(output)) {
-    args->block_scale = b->scales;
-    qn_attention_args_set_dense_scales(spec, QN_LAYOUT_BSM, QUERIES, args);
-  }
-  uint64_t needed = qn_kernel_get_workspace_bytes(spec, args);
-  if (needed > 0) args->workspace = b->workspace;
-  return needed <= WORKSPACE
-             ? QN_OK
-             : qn_fail(b->context, QN_LIMIT, "workspace", "%llu bytes", (unsigned long long)needed);
+  return bench_spec(HEADS, HEADS, HEAD_DIM, schedule, output);
 }
 
 static qn_status count_loaded(bench *b, const qn_kernel_spec *spec, const qn_loaded_kernel *loaded,
                               uint32_t kv_len, qn_counters *out_counters) {
   qn_attention_args args;
-  QN_TRY(set_arguments(b, spec, kv_len, &args));
+  QN_TRY(bench_set_arguments(&b->buffers, spec, 1, QUERIES, kv_len, &args));
   qn_device_reset_counters(b->device);
   QN_TRY(qn_launch_attention(loaded, &args, NULL));
   QN_TRY(qn_device_wait(b->device));
@@ -202,7 +124,15 @@ static qn_status measure(bench *b) {
   const qn_scheme none = qn_scheme_of(QN_SCHEME_none);
   const qn_kernel_spec spec = spec_of(QN_SCHEDULE_mma, &none);
   qn_counters plain[LENGTHS];
-  QN_TRY(allocate(b));
+  const uint64_t longest = (uint64_t)FIRST_LENGTH << (LENGTHS - 1), width = HEADS * HEAD_DIM;
+  QN_TRY(bench_buffers_create(b->context, b->device,
+                              &(bench_sizes){ .dtype = QN_BF16,
+                                              .q = QUERIES * width,
+                                              .kv = longest * width,
+                                              .out = QUERIES * width,
+                                              .channels = width,
+                                              .workspace = WORKSPACE },
+                              &b->buffers));
   QN_TRY(count_kernel(b, &spec, plain));
   printf("%-35s", "keys");
   for (int i = 0; i < LENGTHS; i++) printf(" %7d", FIRST_LENGTH << i);
@@ -243,6 +173,7 @@ int main(int argc, char **argv) {
     const qn_error *error = qn_context_get_error(b.context);
     fprintf(stderr, "bench_epilogue: %s: %s\n", error->place, error->message);
   }
+  bench_buffers_destroy(&b.buffers);
   qn_device_destroy(b.device);
   qn_compiler_destroy(b.compiler);
   qn_context_destroy(b.context);

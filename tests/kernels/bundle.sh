@@ -31,7 +31,7 @@ cat "$results/kernel_suite.txt"
 [ "$status" -eq 77 ] && exit 77
 QN_TEST_DEVICE=cuda "$here/test_device" > "$results/conformance.txt" 2>&1 || status=1
 tail -n 3 "$results/conformance.txt"
-"$here/bench_gpu" --json "$results/bench_gpu.jsonl" > "$results/bench_gpu.txt" 2>&1 || status=1
+"$here/bench_gpu" --json "$results/bench_gpu.jsonl" --svg "$results" > "$results/bench_gpu.txt" 2>&1 || status=1
 cat "$results/bench_gpu.txt"
 exit "$status"
 RUN

@@ -28,12 +28,7 @@
   X(EventSynchronize,         "cuEventSynchronize",          (void *event))                                  \
   X(EventElapsedTime,         "cuEventElapsedTime",          (float *milliseconds, void *start, void *end))  \
   X(EventDestroy,             "cuEventDestroy_v2",           (void *event))                                  \
-  X(MemsetD8,                 "cuMemsetD8_v2",               (uint64_t ptr, unsigned char value, size_t bytes)) \
-  X(ModuleLoadData,           "cuModuleLoadData",            (void **module, const void *code))              \
-  X(ModuleGetFunction,        "cuModuleGetFunction",         (void **function, void *module, const char *name)) \
-  X(LaunchKernel,             "cuLaunchKernel",              (void *function, unsigned grid_x, unsigned grid_y, unsigned grid_z, \
-                                                              unsigned block_x, unsigned block_y, unsigned block_z,              \
-                                                              unsigned shared, void *stream, void **params, void **extra))
+  X(MemsetD8,                 "cuMemsetD8_v2",               (uint64_t ptr, unsigned char value, size_t bytes))
 // clang-format on
 
 typedef struct gpu_driver {
