@@ -100,6 +100,12 @@ Test(quantize, pre_scale) {
   tokens_check_rows(&bench, &spec, &(tokens_launch){ .batch = 2, .q_len = 9 });
 }
 
+Test(quantize, pre_scale_of_groups_across_heads) {
+  qn_kernel_spec spec = rows_spec(QN_BF16, 8, 80, "fp8_group");
+  spec.pre_scale_dtype = QN_F32;
+  tokens_check_rows(&bench, &spec, &(tokens_launch){ .batch = 1, .q_len = 9 });
+}
+
 Test(quantize, groups_within_heads) {
   check_rows(129, QN_BF16, 4, 128, "fp8_group");
   check_rows(5, QN_F32, 2, 256, "fp8_group");

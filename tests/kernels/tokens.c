@@ -108,6 +108,7 @@ static uint8_t *random_rows(qn_dtype dtype, uint64_t tokens, uint64_t columns, b
       double value = random_value() * (1 + (double)(t % 13)) * (c == t % columns ? 3 : 1);
       if (specials && t % 5 == 1) value = c % 3 == 0 ? -0.0 : 0;
       if (specials && t % 5 == 2 && c % 97 == 5) value = NAN;
+      if (specials && t % 10 == 4) value = NAN;
       if (specials && t % 5 == 3) value = value * value + 4; // of one sign
       values[t * columns + c] = value;
     }
