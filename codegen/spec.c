@@ -47,6 +47,9 @@ static bool is_merged(qn_layout layout) {
 static bool has_tokens(qn_layout layout) {
   return layout == QN_LAYOUT_TM || layout == QN_LAYOUT_THD;
 }
+static bool has_heads_first(qn_layout layout) {
+  return layout == QN_LAYOUT_BHSD || layout == QN_LAYOUT_PHSD;
+}
 
 // Heads and head_dim of q, k or v. In the layouts bsm and tm the head count is the node's attribute.
 static bool read_operand(const qn_graph *graph, qn_node node, uint32_t index, qn_layout layout, int64_t heads,
@@ -64,8 +67,7 @@ static bool read_operand(const qn_graph *graph, qn_node node, uint32_t index, qn
                 out_head_dim, reason))
     return false;
   if (!is_merged(layout))
-    return read_dim(graph, name, "heads", type.dims[layout == QN_LAYOUT_BHSD ? 1 : rank - 2], out_heads,
-                    reason);
+    return read_dim(graph, name, "heads", type.dims[has_heads_first(layout) ? 1 : rank - 2], out_heads, reason);
   if (heads <= 0 || heads > INT32_MAX || *out_head_dim % heads != 0)
     return qn_refuse(reason, QN_WHY_layout, "heads that divide the last axis",
                      "%s with %lld heads on an axis of %u", name, (long long)heads, *out_head_dim);
@@ -112,6 +114,18 @@ static bool read_dtypes(const qn_graph *graph, qn_node node, qn_kernel_spec *spe
   return true;
 }
 
+// How many keys a sequence may have: of pages, those of all that the table has room for.
+static bool count_keys(const qn_graph *graph, qn_node node, const qn_kernel_spec *spec, int64_t *out_keys) {
+  qn_type_info k = type_of(graph, qn_node_get_operand(graph, node, QN_ATTENTION_K));
+  qn_layout layout = (qn_layout)qn_node_get_int(graph, node, "k_layout");
+  if (spec->page_size == 0) return qn_dim_is_const(graph, k.dims[has_heads_first(layout) ? 2 : 1], out_keys);
+  qn_type_info table = type_of(graph, qn_node_get_operand(graph, node, QN_ATTENTION_PAGE_TABLE));
+  if (table.rank != 2 || !qn_dim_is_const(graph, table.dims[1], out_keys) || *out_keys > INT32_MAX)
+    return false;
+  *out_keys *= spec->page_size;
+  return true;
+}
+
 static bool read_mask(const qn_graph *graph, qn_node node, qn_kernel_spec *spec, qn_reason *reason) {
   qn_value mask = qn_node_get_operand(graph, node, QN_ATTENTION_MASK);
   if (mask == QN_NONE) return true;
@@ -119,11 +133,9 @@ static bool read_mask(const qn_graph *graph, qn_node node, qn_kernel_spec *spec,
   if (type.rank == QN_RANK_UNKNOWN)
     return qn_refuse(reason, QN_WHY_mask_shape, "a mask of known rank", "a mask of unknown rank");
   // A mask that is shorter than the keys hides those beyond it, which a kernel cannot tell from the strides.
-  qn_type_info k = type_of(graph, qn_node_get_operand(graph, node, QN_ATTENTION_K));
-  bool bhsd = qn_node_get_int(graph, node, "k_layout") == QN_LAYOUT_BHSD;
-  int64_t length, positions;
+  int64_t length, keys;
   if (type.rank > 0 && qn_dim_is_const(graph, type.dims[type.rank - 1], &length) &&
-      !(qn_dim_is_const(graph, k.dims[bhsd ? 2 : 1], &positions) && length == positions))
+      !(count_keys(graph, node, spec, &keys) && length == keys))
     return qn_refuse(reason, QN_WHY_mask_shape, "a mask with a column for each key", "a mask of %lld columns",
                      (long long)length);
   if (type.dtype != QN_BOOL && !qn_dtype_is_float(type.dtype))

@@ -309,7 +309,15 @@ Test(spec_from_node, caches) {
   qn_kernel_spec_from_node(graph, node, QN_TARGET_sm_90a, &spec, &reason);
   cr_expect_eq(spec.kv_dtype, QN_ANY);
   cr_expect_eq(spec.page_size, 32);
+  cr_expect_eq(spec.kv_heads, 2);
   cr_expect_eq(spec.k_scale, QN_KV_SCALE_NONE);
+  qn_graph_destroy(graph);
+  node = read("q: bf16[B,8,T,64], k: bf16[P,2,32,64], v: bf16[P,32,2,64], n: s32[B], t: s32[B,3], m: bool[96]",
+              "o: bf16[B,8,T,64] = attention(q, k, v, m, _, _, n, _, _, _, _, _, _, _, _, t)"
+              "[k_layout=phsd, v_layout=pshd]");
+  cr_assert_eq(qn_kernel_spec_from_node(graph, node, QN_TARGET_sm_90a, &spec, &reason), QN_OK, "%s",
+               reason.found);
+  cr_expect_eq(spec.mask, QN_MASK_BOOLEAN);
 }
 
 Test(spec_from_node, cache_refusals) {
@@ -323,6 +331,9 @@ Test(spec_from_node, cache_refusals) {
   refused("q: bf16[B,8,T,64], k: bf16[P,16,2,64], v: bf16[P,16,2,64], t: s64[B,M]",
           "o: bf16[B,8,T,64] = attention(q, k, v, _, _, _, _, _, _, _, _, _, _, _, _, t)" PAGED, "kv_cache",
           "a page table in s32", "s64");
+  refused("q: bf16[B,8,T,64], k: bf16[P,16,2,64], v: bf16[P,16,2,64], n: s32[B], t: s32[B,2], m: bool[16]",
+          "o: bf16[B,8,T,64] = attention(q, k, v, m, _, _, n, _, _, _, _, _, _, _, _, t)" PAGED, "mask_shape",
+          "a mask with a column for each key", "a mask of 16 columns");
   refused("q: bf16[B,8,T,64], k: e4m3[B,2,T,64], v: e4m3[B,2,T,64], s: f32[3]",
           "o: bf16[B,8,T,64] = attention(q, k, v, _, _, _, _, _, _, _, _, _, _, _, _, _, s)", "scale_length",
           "k_scale of 2 elements", "3");
