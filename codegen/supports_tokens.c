@@ -22,8 +22,10 @@ bool qn_supports_tokens(const qn_kernel_spec *spec, qn_reason *reason) {
     return refuse(reason, QN_WHY_scheme, "codes in e4m3, e5m2, s8 or u8", s);
   if (zero_point != QN_ANY && zero_point != QN_S8 && zero_point != QN_U8 && zero_point != QN_S32)
     return refuse(reason, QN_WHY_zero_point, "zero points in s8, u8 or s32", s);
-  if (s->scale_dtype == QN_F32 || s->scale_dtype == QN_F16 || s->scale_dtype == QN_BF16) return true;
-  return refuse(reason, QN_WHY_scale_type, "a scale for each token in f32, f16 or bf16", s);
+  if (s->scale_dtype != QN_F32 && s->scale_dtype != QN_F16 && s->scale_dtype != QN_BF16)
+    return refuse(reason, QN_WHY_scale_type, "a scale for each token in f32, f16 or bf16", s);
+  if (s->scale_layout != QN_SCALES_SWIZZLED) return true;
+  return refuse(reason, QN_WHY_scale_type, "swizzled scales of one byte", s);
 }
 
 bool qn_supports_deferred(const qn_kernel_spec *spec, qn_reason *reason) {

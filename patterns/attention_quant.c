@@ -144,17 +144,16 @@ static bool scale_fits(const qn_match *match, const qn_arg *args, qn_reason *out
 static bool zero_point_fits(const qn_match *match, const qn_arg *args, qn_reason *out_reason) {
   qn_scheme scheme = scheme_of(match, &args[2]);
   if (args[0].value == QN_NONE) return true;
-  if (qn_dtype_is_float((qn_dtype)scheme.target))
+  if (qn_dtype_is_float((qn_dtype)scheme.target) || scheme.zero_point == QN_ZERO_POINT_NONE)
     return qn_refuse(out_reason, QN_WHY_zero_point, "zero point 0", "%s",
                      qn_value_get_const(qn_match_get_graph(match), args[0].value) ? "another one"
                                                                                   : "one that is not known");
   if (scheme.dynamic) return qn_refuse(out_reason, QN_WHY_zero_point, "a computed zero point", "an operand");
   int64_t count = count_scales(match, &scheme, args[1].value);
   if (count >= 0 && !has_length(match, &args[0], count, out_reason)) return false;
-  qn_dtype dtype = type_of(match, args[0].value).dtype;
-  return dtype == scheme.target ||
-         qn_refuse(out_reason, QN_WHY_zero_point, qn_dtype_name((qn_dtype)scheme.target), "%s",
-                   qn_dtype_name(dtype));
+  qn_dtype dtype = type_of(match, args[0].value).dtype, wanted = qn_scheme_get_zero_point(&scheme);
+  return dtype == wanted ||
+         qn_refuse(out_reason, QN_WHY_zero_point, qn_dtype_name(wanted), "%s", qn_dtype_name(dtype));
 }
 
 // (pre_scale, scale_bound, what is quantized): a factor for each channel of a head, or for each of all heads

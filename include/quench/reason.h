@@ -42,7 +42,7 @@ extern "C" {
   X(granularity,        LEGALITY,    "the scale's granularity does not commute with the layout",  "")                                   \
   X(scale_length,       LEGALITY,    "the scale's length is not that of the axis",                "")                                   \
   X(scale_type,         LEGALITY,    "the scale has another element type than the kernel reads",  "")                                   \
-  X(zero_point,         LEGALITY,    "a zero point other than 0 on an FP8 target",                "FP8 is symmetric: use zero point 0") \
+  X(zero_point,         LEGALITY,    "a zero point that the codes do not take",                   "FP8 and FP4 take 0 alone, integers one of the type that the scheme says") \
   X(not_saturating,     LEGALITY,    "the quantize wraps or overflows instead of saturating",     "set saturate=1")                     \
   X(dynamic_scale,      LEGALITY,    "the scale depends on the whole tensor",                     "use a static scale, or one for each token or group") \
   X(block_axis,         LEGALITY,    "the blocks lie along another axis than the last",           "set the block axis to the last one: values of other tokens are not at hand") \

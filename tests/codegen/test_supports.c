@@ -101,6 +101,8 @@ static qn_kernel_spec plain(void) {
     "packed heads that a warp has all of", "3 heads, 32 rows of a warp")                                       \
   X(scale_type, (s.output = qn_scheme_of(QN_SCHEME_fp8_token), s.output.scale_dtype = QN_E4M3),                \
     "a scale for each token in f32, f16 or bf16", "fp8_token{scale=e4m3}")                                     \
+  X(scale_type, (s.output = qn_scheme_of(QN_SCHEME_fp8_token), s.output.scale_layout = QN_SCALES_SWIZZLED),    \
+    "swizzled scales of one byte", "fp8_token{scale_layout=swizzled}")                                         \
   X(scheme, (s.output = qn_scheme_of(QN_SCHEME_fp8_token), s.output.target = QN_E2M1),                         \
     "codes in e4m3, e5m2, s8 or u8", "fp8_token{target=e2m1}")                                                 \
   X(head_dim,                                                                                                  \

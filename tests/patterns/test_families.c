@@ -286,6 +286,16 @@ REFUSES(refuses_a_zero_point_of_another_type, "attention_int8_static",
                "  y: s8[B,8,T,64] = quantize(o, s, zero)[scheme=int8_static]\n"
                "  return y\n}\n",
         zero_point)
+REFUSES(refuses_a_zero_point_of_another_type_than_the_scheme_says, "attention_int8_static",
+        HEAD O "  zero: s8[] = const[value={1}]\n"
+               "  y: s8[B,8,T,64] = quantize(o, s, zero)[scheme=int8_static{zero_point_type=s32}]\n"
+               "  return y\n}\n",
+        zero_point)
+REFUSES(refuses_a_zero_point_that_the_scheme_lacks, "attention_int8_static",
+        HEAD O "  zero: s8[] = const[value={1}]\n"
+               "  y: s8[B,8,T,64] = quantize(o, s, zero)[scheme=int8_static{zero_point=none}]\n"
+               "  return y\n}\n",
+        zero_point)
 REFUSES(refuses_a_dynamic_scale, "attention_quantize",
         HEAD O "  y: u8[B,8,T,64], ys: f32[], yz: u8[] = quantize(o)[scheme=int8_dynamic]\n"
                "  return y\n}\n",
@@ -316,5 +326,14 @@ Test(families, the_target_is_asked_before_anything_changes) {
   const qn_miss *miss = qn_matcher_get_miss(b->matcher);
   cr_assert_eq(miss->why, QN_WHY_scheme);
   cr_assert_str_eq(miss->reason.found, "int8_static");
+  bench_destroy(b);
+}
+
+Test(families, takes_a_zero_point_of_the_type_that_the_scheme_says) {
+  bench *b = bench_create_families("attention_quant");
+  bench_read(b, HEAD O "  zero: s32[] = const[value={-300}]\n"
+                       "  y: s8[B,8,T,64] = quantize(o, s, zero)[scheme=int8_static{zero_point_type=s32}]\n"
+                       "  return y\n}\n");
+  cr_assert(bench_matches(b, "attention_int8_static", "y"));
   bench_destroy(b);
 }
