@@ -98,13 +98,32 @@ static bool make_folder(const char *path) {
   return false;
 }
 
+// Codes of 4 bits, which no .npy file has, take a byte each.
+static bool write_file(tool *t, const char *path, const qn_tensor *tensor) {
+  qn_tensor bytes = *tensor;
+  unsigned char *codes = NULL;
+  if (qn_dtype_bits(tensor->dtype) == 4) {
+    uint64_t count = 0, bits;
+    double value;
+    codes = malloc(2 * tensor->bytes + 1);
+    if (!codes) return tool_error(path, "out of memory", NULL), false;
+    for (; qn_tensor_get_element(tensor, count, &value, &bits); count++) codes[count] = (unsigned char)bits;
+    bytes.dtype = QN_U8;
+    bytes.data = codes;
+    bytes.bytes = count;
+  }
+  qn_status status = qn_npy_write_file(t->context, path, &bytes);
+  free(codes);
+  if (status != QN_OK) tool_fail(t);
+  return status == QN_OK;
+}
+
 static bool write_files(run_command *run) {
   char path[4096];
   if (!run->t->options.folder) return true;
   for (uint32_t i = 0; i < qn_results_get_count(run->results); i++) {
     make_path(run, i, path, sizeof path);
-    if (qn_npy_write_file(run->t->context, path, qn_results_get(run->results, i)) != QN_OK)
-      return tool_fail(run->t), false;
+    if (!write_file(run->t, path, qn_results_get(run->results, i))) return false;
   }
   return true;
 }

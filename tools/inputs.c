@@ -135,17 +135,25 @@ static void fill_random(qn_tensor *tensor, void *data, uint64_t *state) {
   }
 }
 
-// The attention whose sequences a value measures, and as which operand; QN_NONE.
-static qn_node find_measured(const qn_graph *graph, qn_value value, uint32_t *out_operand) {
+// --- generated values with a meaning -----------------------------------------------------------------------
+
+// The node that reads a value as one of the operands that `mask` has a bit for, and as which; QN_NONE.
+static qn_node find_reader(const qn_graph *graph, qn_value value, qn_op op, uint64_t mask,
+                           uint32_t *out_operand) {
   for (qn_use use = qn_value_get_first_use(graph, value); use != QN_NONE; use = qn_use_get_next(graph, use)) {
     qn_node user = qn_use_get_user(graph, use);
     *out_operand = qn_use_get_operand_index(graph, use);
-    if (qn_node_get_op(graph, user) == QN_OP_attention &&
-        (*out_operand == QN_ATTENTION_KV_LENGTHS || *out_operand == QN_ATTENTION_CU_SEQLENS_Q ||
-         *out_operand == QN_ATTENTION_CU_SEQLENS_KV))
-      return user;
+    if (qn_node_get_op(graph, user) == op && *out_operand < 64 && mask >> *out_operand & 1) return user;
   }
   return QN_NONE;
+}
+#define OPERAND(name) (UINT64_C(1) << QN_ATTENTION_##name)
+
+static bool find_size(const qn_graph *graph, qn_node node, uint32_t operand, int32_t axis, dim_table *dims,
+                      int64_t *out_size) {
+  qn_type_info type =
+      qn_type_get_info(graph, qn_value_get_type(graph, qn_node_get_operand(graph, node, operand)));
+  return axis < type.rank && qn_dim_evaluate(graph, type.dims[axis], lookup_or_choose, dims, out_size);
 }
 
 // Sequences of about equal length: cumulative lengths rise from 0 to the number of tokens, and of the keys of
@@ -153,23 +161,57 @@ static qn_node find_measured(const qn_graph *graph, qn_value value, uint32_t *ou
 static bool fill_lengths(const qn_graph *graph, qn_value value, dim_table *dims, const qn_tensor *tensor,
                          void *data) {
   uint32_t operand;
-  qn_node attention = find_measured(graph, value, &operand);
+  qn_node attention =
+      find_reader(graph, value, QN_OP_attention,
+                  OPERAND(KV_LENGTHS) | OPERAND(CU_SEQLENS_Q) | OPERAND(CU_SEQLENS_KV), &operand);
   if (attention == QN_NONE || tensor->rank != 1) return false;
   bool cumulative = operand != QN_ATTENTION_KV_LENGTHS, of_q = operand == QN_ATTENTION_CU_SEQLENS_Q;
-  qn_value rows = qn_node_get_operand(graph, attention, of_q ? QN_ATTENTION_Q : QN_ATTENTION_K);
-  qn_type_info type = qn_type_get_info(graph, qn_value_get_type(graph, rows));
-  bool heads_first = qn_node_get_int(graph, attention, "k_layout") == QN_LAYOUT_BHSD;
-  int32_t axis = cumulative ? 0 : heads_first ? 2 : 1;
-  int64_t positions, parts = tensor->dims[0] - cumulative;
-  if (axis >= type.rank || parts < 1 ||
-      !qn_dim_evaluate(graph, type.dims[axis], lookup_or_choose, dims, &positions))
+  int64_t layout = qn_node_get_int(graph, attention, "k_layout");
+  int32_t axis = cumulative ? 0 : layout == QN_LAYOUT_BHSD || layout == QN_LAYOUT_PHSD ? 2 : 1;
+  int64_t positions, pages = 1, parts = tensor->dims[0] - cumulative;
+  if (!find_size(graph, attention, of_q ? QN_ATTENTION_Q : QN_ATTENTION_K, axis, dims, &positions) || parts < 1)
+    return false;
+  if (qn_node_get_operand(graph, attention, QN_ATTENTION_PAGE_TABLE) != QN_NONE &&
+      !find_size(graph, attention, QN_ATTENTION_PAGE_TABLE, 1, dims, &pages))
     return false;
   size_t size = qn_dtype_bits(tensor->dtype) / 8;
   for (int64_t i = 0; i < tensor->dims[0]; i++) {
-    int64_t length = positions * (cumulative ? i : i + 1) / parts;
+    int64_t length = positions * pages * (cumulative ? i : i + 1) / parts;
     memcpy((char *)data + (size_t)i * size, &length, size);
   }
   return true;
+}
+
+// Pages that there are, in no order. False if the value is no page table.
+static bool fill_pages(const qn_graph *graph, qn_value value, dim_table *dims, const qn_tensor *tensor,
+                       void *data) {
+  uint32_t operand;
+  int64_t pages;
+  qn_node attention = find_reader(graph, value, QN_OP_attention, OPERAND(PAGE_TABLE), &operand);
+  if (attention == QN_NONE || tensor->rank != 2 || tensor->dtype != QN_S32 ||
+      !find_size(graph, attention, QN_ATTENTION_K, 0, dims, &pages) || pages < 1)
+    return false;
+  int32_t *to = data;
+  for (int64_t i = 0, count = tensor->dims[0] * tensor->dims[1]; i < count; i++)
+    to[i] = (int32_t)((i * 7 + 3) % pages);
+  return true;
+}
+
+// Whether a value scales others: then it is positive. It never is 1, as no generated float is.
+static bool is_scale(const qn_graph *graph, qn_value value) {
+  uint32_t operand;
+  const uint64_t of_attention =
+      OPERAND(OUTPUT_SCALE) | OPERAND(PRE_SCALE) | OPERAND(SCALE_BOUND) | OPERAND(K_SCALE) | OPERAND(V_SCALE);
+  const uint64_t of_quantize = 1 << 1 | 1 << 3 | 1 << 4; // scale, pre_scale, scale_bound
+  return find_reader(graph, value, QN_OP_attention, of_attention, &operand) != QN_NONE ||
+         find_reader(graph, value, QN_OP_quantize, of_quantize, &operand) != QN_NONE ||
+         find_reader(graph, value, QN_OP_dequantize, 1 << 1, &operand) != QN_NONE;
+}
+
+static void drop_signs(const qn_tensor *tensor, void *data) {
+  size_t size = qn_dtype_bits(tensor->dtype) / 8;
+  for (uint64_t i = 0; size > 0 && i + size <= tensor->bytes; i += size)
+    ((unsigned char *)data)[i + size - 1] &= 0x7f;
 }
 
 static bool generate(tool *t, const qn_graph *graph, qn_value value, dim_table *dims, uint64_t *state,
@@ -199,7 +241,10 @@ static bool generate(tool *t, const qn_graph *graph, qn_value value, dim_table *
     return false;
   }
   (void)t;
-  if (!fill_lengths(graph, value, dims, out_tensor, data)) fill_random(out_tensor, data, state);
+  if (fill_lengths(graph, value, dims, out_tensor, data) || fill_pages(graph, value, dims, out_tensor, data))
+    return true;
+  fill_random(out_tensor, data, state);
+  if (qn_dtype_is_float(info.dtype) && is_scale(graph, value)) drop_signs(out_tensor, data);
   return true;
 }
 

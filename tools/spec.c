@@ -9,6 +9,8 @@
 typedef enum field_kind { BOOLEAN, UNSIGNED, SIGNED, REAL, DTYPE, SCHEME, CHOICE } field_kind;
 
 // clang-format off
+#define X(name, doc) "|" #name
+#define SCHEDULES &(QN_SCHEDULE_MAP(X))[1]
 static const struct {
   const char *key;
   field_kind kind;
@@ -16,7 +18,7 @@ static const struct {
   const char *choices; // of an enum, in the order of its values
 } spec_fields[] = {
 #define FIELD(field, kind, choices) { #field, kind, offsetof(qn_kernel_spec, field), choices }
-  FIELD(schedule,     CHOICE, "mma|split|quantize"),
+  FIELD(schedule,     CHOICE, SCHEDULES),
   FIELD(dtype,        DTYPE,       NULL),
   FIELD(kv_dtype,     DTYPE,       NULL),
   FIELD(k_scale,      CHOICE, "none|tensor|head"),
@@ -41,6 +43,9 @@ static const struct {
   FIELD(lengths_dtype, DTYPE,      NULL),
   FIELD(pack_heads,   BOOLEAN,     NULL),
   FIELD(output,       SCHEME,      NULL),
+  FIELD(pre_scale_dtype, DTYPE,    NULL),
+  FIELD(scale_bound,  BOOLEAN,     NULL),
+  FIELD(unquantized,  BOOLEAN,     NULL),
   FIELD(f32_mode,     CHOICE, "tf32x3|tf32"),
   FIELD(tile_q,       UNSIGNED,    NULL),
   FIELD(tile_kv,      UNSIGNED,    NULL),
@@ -48,11 +53,12 @@ static const struct {
   FIELD(stages,       UNSIGNED,    NULL),
 #undef FIELD
 };
+#undef X
 // clang-format on
-enum { FIELD_COUNT = sizeof spec_fields / sizeof spec_fields[0], VALUE_MAX = 160 };
+enum { FIELD_COUNT = sizeof spec_fields / sizeof spec_fields[0], VALUE_MAX = QN_SCHEME_TEXT_MAX };
 
 static bool spec_error(const char *what, const char *key) {
-  char message[320], keys[512] = "the keys are";
+  char message[320], keys[640] = "the keys are";
   snprintf(message, sizeof message, "%.200s '%.64s'", what, key);
   for (int i = 0; i < FIELD_COUNT; i++)
     snprintf(keys + strlen(keys), sizeof keys - strlen(keys), " %s", spec_fields[i].key);

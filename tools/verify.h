@@ -59,6 +59,12 @@ bool verify_exact_make(tool *t, const qn_graph *graph, qn_node node, const qn_te
                        const qn_kernel_spec *spec, verify_exact *out_exact);
 void verify_exact_destroy(verify_exact *exact);
 
+// --- results of quantization (verify_report.c) -------------------------------------------------------------
+
+// The results of an attention that are compared: QN_ATTENTION_OUT .. QN_ATTENTION_UNQUANTIZED.
+enum { VERIFY_RESULTS = QN_ATTENTION_UNQUANTIZED + 1 };
+extern const char *const verify_result_names[VERIFY_RESULTS];
+
 // --- verdicts (verify_report.c) --------------------------------------------------------------------------
 
 // How an element's index is told: row-major over `dims`, printed in `order`.
@@ -81,7 +87,6 @@ enum { VERIFY_SHOWN = 4 };
 // The first places where two tensors are not what they should be to each other.
 typedef struct verify_difference {
   const qn_tensor *found, *expected;
-  const qn_tensor *to; // all from `expected` to this is right; NULL: there is no range
   verify_axes axes;
   const double *bounds; // by element; NULL: the same bytes are expected
   uint64_t first[VERIFY_SHOWN];
@@ -113,16 +118,16 @@ void verify_difference_add(verify_difference *difference, uint64_t index);
 // Compares bytes. False after a message.
 bool verify_compare_bytes(verify_report *report, verify_kind kind, const char *what, qn_str name,
                           const qn_tensor *found, const qn_tensor *expected, const verify_axes *axes);
-// The codes of an attention in direct numerics, which leave out one rounding: each is the one expected or next
-// to it.
+// The codes of an attention under a static scheme in direct numerics, which leave out one rounding: each is the
+// one expected or next to it.
 void verify_compare_neighbours(verify_report *report, verify_kind kind, qn_str name, const qn_tensor *found,
                                const qn_tensor *expected, const verify_axes *axes);
 
 // --- on a device (verify_device.c) -----------------------------------------------------------------------
 
 // Each attention of the run's graph, on the operands that the run captured: its kernel without quantization
-// against f64, within a bound; and where it quantizes, its codes against the quantizer of the CPU. False after
-// a message.
+// against f64, within a bound; and where it quantizes, every result against the quantizer of the CPU on what
+// that kernel gave. False after a message.
 bool verify_on_device(verify_report *report, const tool_device *device, const verify_run *run);
 
 #endif

@@ -122,6 +122,11 @@ static bool is_of_output(const char *attr) {
   return strcmp(attr, "output") == 0 || strcmp(attr, "numerics") == 0 || strcmp(attr, "scores_mode") == 0;
 }
 
+static bool is_operand_of_output(uint32_t operand) {
+  return operand == QN_ATTENTION_OUTPUT_SCALE || operand == QN_ATTENTION_OUTPUT_ZERO_POINT ||
+         operand == QN_ATTENTION_PRE_SCALE || operand == QN_ATTENTION_SCALE_BOUND;
+}
+
 static void unfuse(attr_copy *attrs) {
   uint32_t kept = 0;
   for (uint32_t i = 0; i < attrs->count; i++)
@@ -141,7 +146,7 @@ static qn_status build_alone(tool *t, const verify_alone *alone, qn_graph **out_
   for (uint32_t i = 0; i < count; i++) {
     const qn_tensor *tensor = alone->operands[i];
     qn_dim dims[QN_RANK_MAX];
-    if (!tensor || (alone->unfused && i == QN_ATTENTION_OUTPUT_SCALE)) continue;
+    if (!tensor || (alone->unfused && is_operand_of_output(i))) continue;
     for (int32_t d = 0; d < tensor->rank; d++) dims[d] = qn_dim_const(*out_graph, tensor->dims[d]);
     QN_TRY(qn_graph_add_input(*out_graph, NULL, qn_type_get(*out_graph, tensor->dtype, tensor->rank, dims),
                               &operands[i]));

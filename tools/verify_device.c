@@ -1,8 +1,8 @@
 // Kernels against the reference, each attention by itself, on the operands that a run on the CPU captured.
 //   values  the kernel without its quantization, but with the same tiles, against f64, within the derived bound
-//   codes   the kernel; in exact numerics the very bytes that the CPU's quantizer makes of those values, in
-//   direct
-//           numerics codes of numbers within the bound
+//   codes   the kernel: the very bytes that the CPU's quantizer makes of those values, codes, scales and zero
+//   points.
+//           In direct numerics the values are the f32 ones that the kernel quantizes
 #include "verify.h"
 
 #include <inttypes.h>
@@ -74,34 +74,52 @@ static bool launch(device_run *d, const subject *s, const qn_kernel_spec *spec, 
 
 // --- the quantizer of the CPU ----------------------------------------------------------------------------
 
-// A graph of one quantize, on the reference executor.
-static qn_status quantize(tool *t, const qn_scheme *scheme, const qn_tensor *x, const qn_tensor *scale,
-                          qn_graph **out_graph, qn_results **out_results) {
-  const qn_tensor inputs[] = { *x, *scale };
-  qn_value values[2], codes;
-  QN_TRY(qn_graph_create(t->context, "quantize", out_graph));
-  for (int i = 0; i < 2; i++) {
-    qn_dim dims[QN_RANK_MAX];
-    for (int32_t k = 0; k < inputs[i].rank; k++) dims[k] = qn_dim_const(*out_graph, inputs[i].dims[k]);
-    QN_TRY(qn_graph_add_input(*out_graph, NULL, qn_type_get(*out_graph, inputs[i].dtype, inputs[i].rank, dims),
-                              &values[i]));
-  }
-  const qn_attr attr = { .name = "scheme", .scheme = scheme };
-  QN_TRY(qn_graph_add(*out_graph,
-                      qn_node_params(.op = QN_OP_quantize, .operands = values, .operand_count = 2,
-                                     .attrs = &attr, .attr_count = 1, .result_count = 1),
-                      &codes));
-  QN_TRY(qn_graph_add_output(*out_graph, codes, "codes"));
-  return qn_reference_run(*out_graph, qn_reference_params(.inputs = inputs, .input_count = 2), out_results);
-}
+// What quantize reads, and as which operand of the attention it comes; x is the attention's output.
+static const uint32_t quantize_operands[] = { QN_ATTENTION_OUT, QN_ATTENTION_OUTPUT_SCALE,
+                                              QN_ATTENTION_OUTPUT_ZERO_POINT, QN_ATTENTION_PRE_SCALE,
+                                              QN_ATTENTION_SCALE_BOUND };
+enum { QUANTIZE_OPERANDS = sizeof quantize_operands / sizeof quantize_operands[0] };
 
-static bool quantize_values(device_run *d, const subject *s, const qn_tensor *x, qn_results **out_results) {
-  enum { IN_OUTPUT_SCALE = 7 };
-  qn_graph *graph = NULL;
-  qn_status status = quantize(d->t, &s->fused.output, x, s->operands[IN_OUTPUT_SCALE], &graph, out_results);
-  qn_graph_destroy(graph);
-  if (status != QN_OK) tool_fail(d->t);
-  return status == QN_OK;
+// A graph of one quantize, and of one cast to the type of the unquantized output, on the reference executor.
+// Its outputs are the results of the fused attention, in their order; `out_results` says where each stands, or
+// -1.
+static qn_status quantize(tool *t, const subject *s, const qn_tensor *x, qn_graph **out_graph,
+                          qn_results **out_results, int out_places[VERIFY_RESULTS]) {
+  const qn_scheme *scheme = &s->fused.output;
+  const bool there[VERIFY_RESULTS] = { true, scheme->dynamic,
+                                       scheme->dynamic && qn_scheme_get_zero_point(scheme) != QN_ANY,
+                                       s->fused.unquantized };
+  qn_tensor inputs[QUANTIZE_OPERANDS];
+  qn_value operands[QUANTIZE_OPERANDS] = { QN_NONE }, results[VERIFY_RESULTS];
+  uint32_t count = 0, outputs = 0,
+           quantized = there[QN_ATTENTION_ZERO_POINT]    ? 3
+                       : there[QN_ATTENTION_BLOCK_SCALE] ? 2
+                                                         : 1;
+  QN_TRY(qn_graph_create(t->context, "quantize", out_graph));
+  for (uint32_t i = 0; i < QUANTIZE_OPERANDS; i++) {
+    const qn_tensor *tensor = i == 0 ? x : s->operands[quantize_operands[i]];
+    qn_dim dims[QN_RANK_MAX];
+    if (!tensor) continue;
+    for (int32_t k = 0; k < tensor->rank; k++) dims[k] = qn_dim_const(*out_graph, tensor->dims[k]);
+    QN_TRY(qn_graph_add_input(*out_graph, NULL, qn_type_get(*out_graph, tensor->dtype, tensor->rank, dims),
+                              &operands[i]));
+    inputs[count++] = *tensor;
+  }
+  const qn_attr by = { .name = "scheme", .scheme = scheme }, to = { .name = "to", .i = s->fused.out_dtype };
+  QN_TRY(qn_graph_add(*out_graph,
+                      qn_node_params(.op = QN_OP_quantize, .operands = operands,
+                                     .operand_count = QUANTIZE_OPERANDS, .attrs = &by, .attr_count = 1,
+                                     .result_count = quantized),
+                      results));
+  QN_TRY(qn_graph_add(*out_graph,
+                      qn_node_params(.op = QN_OP_cast, .operands = operands, .operand_count = 1, .attrs = &to,
+                                     .attr_count = 1, .result_count = 1),
+                      &results[QN_ATTENTION_UNQUANTIZED]));
+  for (uint32_t i = 0; i < VERIFY_RESULTS; i++) {
+    out_places[i] = there[i] ? (int)outputs++ : -1;
+    if (there[i]) QN_TRY(qn_graph_add_output(*out_graph, results[i], verify_result_names[i]));
+  }
+  return qn_reference_run(*out_graph, qn_reference_params(.inputs = inputs, .input_count = count), out_results);
 }
 
 // --- comparisons -----------------------------------------------------------------------------------------
@@ -135,69 +153,24 @@ static void compare_values(device_run *d, const subject *s, const qn_tensor *out
   verify_print_verdict(d->report, VERIFY_DEVICE, "values", s->name, outside.count == 0, words, whole, &outside);
 }
 
-// The codes of one end of each element's interval. `sign` -1 or 1.
-static bool quantize_end(device_run *d, const subject *s, const verify_exact *exact, double sign,
-                         qn_results **out_codes) {
-  float *ends = malloc((exact->count + 1) * sizeof *ends);
-  if (!ends) return tool_error("verify", "out of memory", NULL), false;
-  for (uint64_t i = 0; i < exact->count; i++) {
-    double value;
-    uint64_t bits;
-    qn_tensor_get_element(exact->out, i, &value, &bits);
-    ends[i] = nextafterf((float)(value + sign * exact->bounds[i]), (float)sign * INFINITY);
-  }
-  qn_tensor x = *exact->out;
-  x.dtype = QN_F32;
-  x.data = ends;
-  x.bytes = exact->count * sizeof *ends;
-  bool good = quantize_values(d, s, &x, out_codes);
-  free(ends);
-  return good;
-}
-
-static void compare_interval(device_run *d, const subject *s, const qn_tensor *codes, const qn_tensor *low,
-                             const qn_tensor *high) {
-  verify_difference outside = { .found = codes,
-                                .expected = low,
-                                .to = high,
-                                .axes = verify_axes_of_attention(d->run->graph, s->node, s->operands, codes) };
-  uint64_t count = 0;
-  double code, least, most;
-  uint64_t bits;
-  for (; qn_tensor_get_element(codes, count, &code, &bits); count++) {
-    qn_tensor_get_element(low, count, &least, &bits);
-    qn_tensor_get_element(high, count, &most, &bits);
-    // A negative scale turns the ends around.
-    if (!(code >= fmin(least, most) && code <= fmax(least, most))) verify_difference_add(&outside, count);
-  }
-  char words[160], json[96];
-  snprintf(words, sizeof words, "%" PRIu64 " of %" PRIu64 " are codes of numbers within the bound",
-           count - outside.count, count);
-  snprintf(json, sizeof json, ", \"count\": %" PRIu64 ", \"outside\": %" PRIu64, count, outside.count);
-  verify_print_verdict(d->report, VERIFY_DEVICE, "codes", s->name, outside.count == 0, words, json, &outside);
-}
-
-// In exact numerics: the same kernel's own values, quantized on the CPU.
-static bool compare_codes_exact(device_run *d, const subject *s, const qn_tensor *codes,
-                                const qn_tensor *values) {
+// What the fused kernel wrote against the twin's own values, quantized on the CPU.
+static bool compare_results(device_run *d, const subject *s, const qn_results *found, const qn_tensor *values) {
+  qn_graph *graph = NULL;
   qn_results *expected = NULL;
-  if (!quantize_values(d, s, values, &expected)) return false;
-  verify_axes axes = verify_axes_of_attention(d->run->graph, s->node, s->operands, codes);
-  bool good = verify_compare_bytes(d->report, VERIFY_DEVICE, "codes", s->name, codes,
-                                   qn_results_get(expected, 0), &axes);
+  int places[VERIFY_RESULTS];
+  bool good = quantize(d->t, s, values, &graph, &expected, places) == QN_OK;
+  if (!good) tool_fail(d->t);
+  qn_graph_destroy(graph);
+  for (uint32_t i = 0; good && i < VERIFY_RESULTS; i++) {
+    if (places[i] < 0) continue;
+    const qn_tensor *result = qn_results_get(found, i);
+    bool of_rows = i == QN_ATTENTION_OUT || i == QN_ATTENTION_UNQUANTIZED;
+    verify_axes axes = of_rows ? verify_axes_of_attention(d->run->graph, s->node, s->operands, result)
+                               : verify_axes_of_tensor(result);
+    good = verify_compare_bytes(d->report, VERIFY_DEVICE, verify_result_names[i], s->name, result,
+                                qn_results_get(expected, (uint32_t)places[i]), &axes);
+  }
   qn_results_destroy(expected);
-  return good;
-}
-
-static bool compare_codes_direct(device_run *d, const subject *s, const qn_tensor *codes) {
-  verify_exact exact;
-  qn_results *low = NULL, *high = NULL;
-  bool good = verify_exact_make(d->t, d->run->graph, s->node, s->operands, &s->fused, &exact) &&
-              quantize_end(d, s, &exact, -1, &low) && quantize_end(d, s, &exact, 1, &high);
-  if (good) compare_interval(d, s, codes, qn_results_get(low, 0), qn_results_get(high, 0));
-  qn_results_destroy(low);
-  qn_results_destroy(high);
-  verify_exact_destroy(&exact);
   return good;
 }
 
@@ -209,11 +182,7 @@ static bool compare_attention(device_run *d, const subject *s) {
               launch(d, s, &s->unfused, &values);
   if (good) compare_values(d, s, qn_results_get(values, 0), &exact);
   if (good && fused) {
-    good = launch(d, s, &s->fused, &codes);
-    if (good && s->fused.numerics == QN_DIRECT)
-      good = compare_codes_direct(d, s, qn_results_get(codes, 0));
-    else if (good)
-      good = compare_codes_exact(d, s, qn_results_get(codes, 0), qn_results_get(values, 0));
+    good = launch(d, s, &s->fused, &codes) && compare_results(d, s, codes, qn_results_get(values, 0));
   }
   qn_results_destroy(values);
   qn_results_destroy(codes);
@@ -238,8 +207,11 @@ static bool verify_node(device_run *d, qn_node node) {
   if (status != QN_OK) return tool_fail(d->t), false;
   qn_kernel_spec_resolve(&s.fused);
   s.unfused = s.fused;
+  if (s.fused.output.family != QN_SCHEME_none && s.fused.numerics == QN_DIRECT) s.unfused.out_dtype = QN_F32;
   s.unfused.output = qn_scheme_of(QN_SCHEME_none);
   s.unfused.numerics = QN_EXACT;
+  s.unfused.pre_scale_dtype = QN_ANY;
+  s.unfused.scale_bound = s.unfused.unquantized = false;
   verify_get_operands(d->run, node, s.operands);
   return compare_attention(d, &s);
 }

@@ -38,7 +38,7 @@ static double largest_norm(const qn_tensor *tensor, uint64_t length) {
 static double largest_value(const qn_tensor *tensor) {
   double largest = 0;
   for (uint64_t i = 0, count = count_of(tensor); i < count; i++)
-    largest = fmax(largest, fabs(element(tensor, i)));
+    if (isfinite(element(tensor, i))) largest = fmax(largest, fabs(element(tensor, i)));
   return largest;
 }
 
@@ -62,7 +62,7 @@ typedef struct bounding {
   qn_attention_norms norms; // of the whole launch, but for `offset`
   double product;           // the largest |scale q k|
   const qn_tensor *plain,
-      *masked; // scores before and after masks and slopes; NULL where sequences lie end to end
+      *masked; // scores before and after masks and slopes; NULL where the attention has no such result
 } bounding;
 
 // What masks and slopes add to the largest score of a row, at most. A magnitude next to which f64 and f32 both
@@ -78,8 +78,10 @@ static double offset_of_row(const bounding *b, uint64_t head, uint64_t row) {
       largest = score;
       offset = fabs(score - element(b->plain, j));
     }
-  } else if (slopes) { // the longest distance there is
-    offset = fabs(element(slopes, head)) * (double)b->norms.keys;
+  } else { // the longest distance there is, the largest number that is added
+    const qn_tensor *mask = b->operands[QN_ATTENTION_MASK];
+    if (slopes) offset = fabs(element(slopes, head)) * (double)b->norms.keys;
+    if (mask && mask->dtype != QN_BOOL) offset += largest_value(mask);
   }
   if (b->product < 0x1p-54 * offset) offset = 0;
   return sinks ? fmax(offset, fabs(element(sinks, head))) : offset;
@@ -104,14 +106,22 @@ static void set_bounds(bounding *b, const verify_axes *axes, const qn_tensor *ov
   }
 }
 
+// The largest of the numbers that elements of a cache stand for a multiple of; 1 if there is none.
+static double cache_scale(const bounding *b, uint32_t operand) {
+  return b->operands[operand] ? largest_value(b->operands[operand]) : 1;
+}
+
 static void set_norms(bounding *b) {
   const qn_kernel_spec *spec = b->spec;
-  const qn_tensor *k = b->operands[QN_ATTENTION_K];
+  const qn_tensor *k = b->operands[QN_ATTENTION_K], *table = b->operands[QN_ATTENTION_PAGE_TABLE];
   double scale = spec->scale != 0 ? fabs((double)spec->scale) : 1 / sqrt((double)spec->head_dim);
   b->norms = (qn_attention_norms){ .q = largest_norm(b->operands[QN_ATTENTION_Q], spec->head_dim),
-                                   .k = largest_norm(k, spec->head_dim),
-                                   .v = largest_value(b->operands[QN_ATTENTION_V]) };
-  b->norms.keys = b->masked ? (uint64_t)b->masked->dims[3] : (uint64_t)k->dims[0];
+                                   .k = largest_norm(k, spec->head_dim) * cache_scale(b, QN_ATTENTION_K_SCALE),
+                                   .v = largest_value(b->operands[QN_ATTENTION_V]) *
+                                        cache_scale(b, QN_ATTENTION_V_SCALE) };
+  b->norms.keys = b->masked ? (uint64_t)b->masked->dims[3]
+                  : table   ? (uint64_t)table->dims[1] * spec->page_size
+                            : (uint64_t)k->dims[0];
   b->product = b->norms.q * b->norms.k * scale;
 }
 
@@ -120,7 +130,9 @@ bool verify_exact_make(tool *t, const qn_graph *graph, qn_node node, const qn_te
   const qn_tensor *with_abs_v[QN_OP_OPERANDS_MAX];
   qn_tensor abs_v = { 0 };
   qn_results *over_abs_v = NULL;
-  verify_alone alone = { graph, node, operands, true, spec->varlen ? -1 : SCORES_MASKED };
+  // Sequences that lie end to end and those in pages have no scores as one tensor.
+  bool no_scores = spec->varlen || spec->page_size > 0;
+  verify_alone alone = { graph, node, operands, true, no_scores ? -1 : SCORES_MASKED };
   memset(out_exact, 0, sizeof *out_exact);
   memcpy(with_abs_v, operands, sizeof with_abs_v);
   with_abs_v[QN_ATTENTION_V] = &abs_v;
@@ -128,7 +140,7 @@ bool verify_exact_make(tool *t, const qn_graph *graph, qn_node node, const qn_te
   if (good && !absolute_of(operands[QN_ATTENTION_V], &abs_v))
     good = false, tool_error("verify", "out of memory", NULL);
   alone.operands = with_abs_v;
-  alone.scores_mode = spec->varlen ? -1 : SCORES_CAPPED;
+  alone.scores_mode = no_scores ? -1 : SCORES_CAPPED;
   good = good && verify_run_alone(t, &alone, &over_abs_v);
   if (good) {
     out_exact->out = qn_results_get(out_exact->results, 0);
@@ -139,8 +151,8 @@ bool verify_exact_make(tool *t, const qn_graph *graph, qn_node node, const qn_te
   if (good) {
     bounding b = { .spec = spec,
                    .operands = operands,
-                   .plain = spec->varlen ? NULL : qn_results_get(over_abs_v, 1),
-                   .masked = spec->varlen ? NULL : qn_results_get(out_exact->results, 1) };
+                   .plain = no_scores ? NULL : qn_results_get(over_abs_v, 1),
+                   .masked = no_scores ? NULL : qn_results_get(out_exact->results, 1) };
     verify_axes axes = verify_axes_of_attention(graph, node, operands, out_exact->out);
     set_norms(&b);
     set_bounds(&b, &axes, qn_results_get(over_abs_v, 0), out_exact);

@@ -154,6 +154,32 @@ graph "sequences" (q: f16[T,4,64], k: f16[U,2,64], v: f16[U,2,64], a: s32[4], b:
 }
 QN
 expect "generated lengths of sequences are valid" 0 "verified" verify "$dir/sequences.qn" --device reference --dim T=11 --dim U=20
+# One graph a kind of scheme: its name, scheme, inputs, operands and results of quantize, outputs.
+mkdir "$dir/schemes"
+scheme() {
+  cat > "$dir/schemes/$1.qn" <<QN
+graph (q: bf16[B,T,4,64], k: bf16[B,T,2,64], v: bf16[B,T,2,64]$3) {
+  o: bf16[B,T,256] = attention(q, k, v)[q_layout=bshd, k_layout=bshd, v_layout=bshd, out_layout=bsm, causal=top_left]
+  $5 = quantize(o$4)[scheme=$2]
+  return $6
+}
+QN
+}
+scheme channel "fp8_channel" ", s: f32[256]" ", s" "y" "y"
+scheme int8 "int8_static" ", s: f32[], z: s8[]" ", s, z" "y" "y"
+scheme group "fp8_group{group=32}" "" "" "y, b" "y, b"
+scheme pre_scale "mxfp8{round=bf16, scale_layout=swizzled}" ", p: f32[256]" ", _, _, p" "y, b" "y, b"
+scheme nvfp4 "nvfp4" ", g: f32[]" ", g" "y, b" "y, b"
+scheme token "int8_token_zp" "" "" "y, b, z" "y, b, z"
+scheme bound "fp8_token" ", m: f32[]" ", _, _, _, m" "y, b" "y, b"
+scheme both "nvfp4{scale_layout=row}" ", g: f32[]" ", g" "y, b" "y, b, o"
+cat > "$dir/schemes/pages.qn" <<'QN'
+graph (q: bf16[4,1,8,64], k: bf16[9,16,2,64], v: bf16[9,16,2,64], n: s32[4], t: s32[4,3], s: f32[]) {
+  o: bf16[4,1,512] = attention(q, k, v, _, _, _, n, _, _, _, _, _, _, _, _, t)[q_layout=bshd, k_layout=pshd, v_layout=pshd, out_layout=bsm]
+  y: e4m3[4,1,512] = quantize(o, s)[scheme=fp8_static]
+  return y
+}
+QN
 expect "verify without a device says so" 0 "2 of 3 kinds" verify two.qn --device reference --dim B=1 --dim T=5
 expect "verify in direct numerics" 0 "next to it" verify two.qn --device reference --numerics direct --dim B=1 --dim T=5
 QUENCH_NVRTC=/dev/null expect "verify without NVRTC" 0 "skipped: " verify two.qn --dim B=1 --dim T=5
@@ -174,6 +200,8 @@ report "every rule has its two sides as graphs" "$(grep -q '^graph' "$dir/out" |
 
 # --- running ---------------------------------------------------------------------------------------------------
 run="run --device reference"
+expect "codes of four bits as bytes" 0 "output b: e4m3[128,16]" $run "$dir/schemes/nvfp4.qn" -o "$dir/fp4" --dim B=2 --dim T=3
+report "one byte each" "$([ "$(wc -c < "$dir/fp4/y.npy")" = $((2 * 3 * 256 + 128)) ] || wc -c "$dir/fp4/y.npy")"
 printf 'graph (x: f32[4]) {\n  y: f32[4] = neg(x)\n  z: f32[4] = neg(y)\n  return y as "a/b", z as "a_b", y as ".c"\n}\n' > "$dir/names.qn"
 expect "run a model without attention" 0 "output a_b: f32[4]" $run "$dir/names.qn" -o "$dir/outputs"
 report "names of outputs that are safe for files" "$(ls -A "$dir/outputs" | tr '\n' ' ' | grep -vxF '_c.npy a_b.2.npy a_b.npy ')"
@@ -209,6 +237,12 @@ expect "a spec of a choice that is none" 2 "'1' is no value for 'alibi'" compile
 expect "a spec of what stands between scores and softmax" 0 "qn_attention_mma_bf16_d64_h1_w255_0_softcap41f00000_alibi_sinks_f32_kvlen_s64(" \
   compile --emit cuda -o - --spec window_left=255,window_right=0,softcap=30,alibi=true,sinks_dtype=f32,kv_lengths=true,lengths_dtype=s64
 expect "a spec of sequences" 0 "_varlen(" compile --emit cuda -o - --spec varlen=true
+expect "a spec of any scheme" 0 "_nvfp4_scale_layout_row_pad_64_pre_f32_both(" compile --emit cuda -o - \
+  --spec 'head_dim=80,output=nvfp4{scale_layout=row, pad=64},pre_scale_dtype=f32,unquantized=true'
+expect "a spec of a cache in pages" 0 "split_" compile --emit cuda -o - \
+  --spec schedule=split,kv_dtype=e4m3,k_scale=head,v_scale=tensor,page_size=16,kv_lengths=true
+expect "a scheme that is none" 2 "is no value for 'output'" compile --spec 'output=nvfp4{group=big}'
+expect "a schedule that is none" 2 "'' is no value for 'schedule'" compile --spec schedule=
 expect "a spec that has no kernel" 1 "head_dim 84" compile --spec head_dim=84
 expect "a missing NVRTC" 2 "libnvrtc" compile --spec head_dim=64 --nvrtc "$dir/none" --cache-dir ""
 : > "$dir/occupied"
@@ -243,7 +277,16 @@ if "$quench" compile --spec head_dim=64 > /dev/null 2>&1; then
   BENT_FROM=ex2.approx BENT_TO=lg2.approx expect "a difference as JSON" 1 '"differences": [{"at": [0, ' $bad "" --json
   BENT_FROM=mma.sync BENT_TO=mma.sink expect "a kernel that cannot be loaded" 2 "mma.sink" $run two.qn --nvrtc "$bent" --cache-dir ""
   BENT_FROM=ld.param.u64 BENT_TO=ld.param.u16 expect "a kernel that the emulator stops" 2 "attention 'y0'" $run two.qn --nvrtc "$bent" --cache-dir ""
-  expect "and in direct numerics" 0 "are codes of numbers within the bound" verify --device emulator two.qn --numerics direct --dim B=1 --dim T=5
+  expect "and in direct numerics" 0 "3 of 3 kinds" verify --device emulator two.qn --numerics direct --dim B=1 --dim T=5
+  # Every result of every kind of scheme leaves the device and is compared: codes alone, with scales, with zero points,
+  # beside the unquantized output; numbers for channels, a bound; pages.
+  for model in $(ls "$dir/schemes"); do
+    expect "verify $model" 0 "3 of 3 kinds" verify --device emulator "$dir/schemes/$model" --dim B=2 --dim T=9
+    expect "verify $model in direct numerics" 0 "good codes" verify --device emulator --numerics direct "$dir/schemes/$model" --dim B=2 --dim T=9
+  done
+  expect "scales are compared" 0 "good scales b: 2048 of 2048 the same" verify --device emulator "$dir/schemes/nvfp4.qn" --dim B=2 --dim T=3
+  expect "the unquantized output is compared" 0 "good unquantized o: " verify --device emulator "$dir/schemes/both.qn" --dim B=2 --dim T=3
+  expect "results on the emulator" 0 "1 of 1 attentions on emulator" run --device emulator "$dir/schemes/both.qn" -o "$dir/both" --dim B=2 --dim T=3
 else
   skip "compiling" "no NVRTC"
 fi
