@@ -257,7 +257,7 @@ static void set_results(const launch *l, const qn_kernel_spec *spec, qn_attentio
   args->block_scale_rows = kernel_outputs_rows(data);
 }
 
-// Dense rows in the layout of the output.
+// Dense rows in the layout of the output, of one sequence after the other where those lie end to end.
 static void set_quantized_rows(const launch *l, const qn_kernel_spec *spec, qn_attention_args *args) {
   const kernel_case *c = &l->data->c;
   qn_kernel_spec rows = *spec;
@@ -266,7 +266,9 @@ static void set_quantized_rows(const launch *l, const qn_kernel_spec *spec, qn_a
   qn_attention_args_set_dense(&rows, c->q_layout, c->k_layout, c->v_layout, c->out_layout, &dense);
   args->q = l->operands[SIDE_Q];
   args->q_stride = dense.out_stride;
-  args->k = args->v = args->sinks = args->alibi_slopes = args->kv_lengths = args->cu_seqlens_kv = 0;
+  args->k = args->v = args->mask = args->sinks = args->alibi_slopes = args->kv_lengths = 0;
+  args->cu_seqlens_q = args->cu_seqlens_kv = 0;
+  if (c->lengths == LENGTHS_VARLEN) args->batch = 1, args->q_len = l->data->q_tokens;
 }
 
 static qn_attention_args args_of(const launch *l, const qn_kernel_spec *spec) {
