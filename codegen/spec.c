@@ -196,6 +196,12 @@ static bool read_node(const qn_graph *graph, qn_node node, qn_target target, qn_
   return true;
 }
 
+// Heads that share a tile are a choice, which the node does not ask for: no reason to refuse it.
+static bool supports_node(qn_kernel_spec *spec, qn_reason *reason) {
+  if (spec->pack_heads) spec->pack_heads = qn_target_supports(spec, reason);
+  return qn_target_supports(spec, reason);
+}
+
 qn_status qn_kernel_spec_from_node(const qn_graph *graph, qn_node attention, qn_target target,
                                    qn_kernel_spec *out_spec, qn_reason *out_reason) {
   qn_context *context = qn_graph_get_context(graph);
@@ -205,7 +211,7 @@ qn_status qn_kernel_spec_from_node(const qn_graph *graph, qn_node attention, qn_
   if (qn_node_get_op(graph, attention) != QN_OP_attention)
     qn_refuse(&reason, QN_WHY_op, "a node of attention", "node %u is another operation", attention);
   else
-    ok = read_node(graph, attention, target, out_spec, &reason) && qn_target_supports(out_spec, &reason);
+    ok = read_node(graph, attention, target, out_spec, &reason) && supports_node(out_spec, &reason);
   if (out_reason != NULL) *out_reason = reason;
   if (ok) return QN_OK;
   qn_str name = qn_node_get_name(graph, attention);
@@ -235,7 +241,7 @@ static bool target_fuses(const void *user, const qn_graph *graph, qn_node attent
   if (!read_node(graph, attention, *target, &spec, out_reason)) return false;
   spec.output = *output;
   qn_spec_choose_schedule(graph, attention, &spec);
-  return qn_target_supports(&spec, out_reason) && places_scales(graph, attention, output, &spec, out_reason) &&
+  return supports_node(&spec, out_reason) && places_scales(graph, attention, output, &spec, out_reason) &&
          qn_cost_check_node(graph, attention, &spec, out_reason);
 }
 
