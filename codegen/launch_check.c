@@ -244,7 +244,7 @@ qn_status qn_launch_check(qn_context *context, const qn_kernel_spec *spec, const
   QN_TRY(check_result_rows(context, "unquantized", is_fused(spec) && spec->unquantized, spec->out_dtype,
                            args->unquantized, &args->unquantized_stride));
   // Rows of the second output that are read again are read in chunks.
-  if (spec->unquantized && qn_kernel_is_deferred(spec))
+  if (qn_kernel_defers_unquantized(spec))
     QN_TRY(check_rows(context, spec, "unquantized", spec->out_dtype, args->unquantized,
                       &args->unquantized_stride));
   QN_TRY(check_vectors(context, spec, args));

@@ -23,6 +23,9 @@ bool qn_kernel_is_deferred(const qn_kernel_spec *spec);
 // half of what a lane does for each besides the codes. Else one, and where a lane keeps numbers of its
 // channels.
 uint32_t qn_kernel_get_piece_chunks(const qn_kernel_spec *spec);
+// Whether the rows that wait for the other heads of their tokens are those of the second output, which are the
+// very values that are quantized: they are written and read in chunks.
+bool qn_kernel_defers_unquantized(const qn_kernel_spec *spec);
 // The lanes of a warp that take chunks of rows at a time: all, or as many as hold whole groups of one head.
 uint32_t qn_kernel_get_store_lanes(const qn_kernel_spec *spec);
 

@@ -146,7 +146,8 @@ typedef struct qn_attention_args {
   uint32_t block_scale_row;  // packed, swizzled: the token of the buffer that is the launch's first
   uint32_t block_scale_rows; // tokens of the buffer that are written: those behind the launch's last with 0
   qn_device_ptr zero_points; // those that a dynamic scheme returns, at the strides of block_scale
-  qn_device_ptr unquantized; // spec.out_dtype; 0 unless the spec has it
+  qn_device_ptr unquantized; // spec.out_dtype; 0 unless the spec has it. Rows aligned to 16 bytes where scales
+                             // that depend on several heads are computed from them
   qn_strides unquantized_stride;
   qn_device_ptr k_scale, v_scale; // f32: one, or one for each kv head; 0: none
   qn_device_ptr page_table;       // s32 [batch, page_table_stride]: the pages of a sequence; 0: none. The batch

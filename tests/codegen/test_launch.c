@@ -267,6 +267,8 @@ Test(launch, refusals_of_results) {
              "unquantized is given to a kernel that does not use it");
   REFUSED_OF(mxfp8, (spec.unquantized = true, args.unquantized = 129), QN_INVALID,
              "unquantized must be aligned to its elements of 2 bytes, its address is 0x81");
+  REFUSED_OF(fp8_token, (spec.unquantized = true, args.unquantized = 136), QN_INVALID,
+             "unquantized must be aligned to 16 bytes, its address is 0x88");
   REFUSED_OF(mxfp4, args.out_stride.position = 513, QN_INVALID,
              "the strides of out must be even: two codes of e2m1 share a byte");
   REFUSED_OF(fp8_group, args.block_scale_row = 5, QN_INVALID,

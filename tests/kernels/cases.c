@@ -1,6 +1,7 @@
 // The factors of a case and their choices.
 #include "tests/kernels/cases.h"
 
+#include "codegen/tokens_priv.h"
 #include "ir/base_priv.h"
 
 #include <stdio.h>
@@ -237,6 +238,7 @@ static bool fits_cell(const kernel_case *c, const qn_kernel_spec *spec) {
   if (in_groups && (c->v_head_dim % c->scheme.group != 0) != ((c->cell->what & CELL_OVER_HEADS) != 0))
     return false;
   if (c->scheme.pad && !kernel_case_is_merged(c)) return false;
+  if (c->storage == STORAGE_UNALIGNED && qn_kernel_defers_unquantized(spec)) return false;
   // The factors of all heads lie beside each other in the last axis, or in the last two.
   if (c->pre_scale != QN_ANY && c->pre_scale_shared == kernel_case_is_merged(c)) return false;
   if (c->pre_scale != QN_ANY && !c->pre_scale_shared && c->out_layout == QN_LAYOUT_BHSD) return false;
