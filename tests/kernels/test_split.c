@@ -62,6 +62,17 @@ static qn_device_ptr keep_plane(memory *m, bool wanted, const plane *p) {
   return wanted ? keep(m, p->bytes, p->count * qn_element_size(p->dtype)) : 0;
 }
 
+// Entries that no key needs are never written, and the emulator tells of whoever reads them.
+static qn_device_ptr keep_table(memory *m, const split_data *d) {
+  qn_device_ptr table = keep(m, NULL, (uint64_t)d->table_stride * d->c.batch * 4);
+  for (uint32_t b = 0; b < d->c.batch; b++) {
+    uint64_t pages = (d->c.lengths[b] + d->c.spec.page_size - 1) / d->c.spec.page_size,
+             first = b * (uint64_t)d->table_stride;
+    expect_ok(qn_device_upload(m->device, table + first * 4, d->table + first, pages * 4));
+  }
+  return table;
+}
+
 static qn_attention_args args_of(const split_data *d, const qn_kernel_spec *spec, memory *m) {
   const split_case *c = &d->c;
   int64_t row = (int64_t)spec->heads * spec->head_dim, out_row = (int64_t)spec->heads * spec->v_head_dim;
@@ -78,7 +89,7 @@ static qn_attention_args args_of(const split_data *d, const qn_kernel_spec *spec
     .out_stride = { out_row * c->q_len, spec->v_head_dim, out_row },
     .k_scale = keep_plane(m, spec->k_scale != QN_KV_SCALE_NONE, &d->k_scale),
     .v_scale = keep_plane(m, spec->v_scale != QN_KV_SCALE_NONE, &d->v_scale),
-    .page_table = spec->page_size > 0 ? keep(m, d->table, (uint64_t)d->table_stride * c->batch * 4) : 0,
+    .page_table = spec->page_size > 0 ? keep_table(m, d) : 0,
     .page_table_stride = d->table_stride,
     .splits = spec->schedule == QN_SCHEDULE_split ? c->splits : 0,
     .mask = keep_plane(m, spec->mask != QN_MASK_NONE, &d->mask),
