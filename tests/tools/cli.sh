@@ -286,6 +286,10 @@ if "$quench" compile --spec head_dim=64 > /dev/null 2>&1; then
   done
   expect "scales are compared" 0 "good scales b: 2048 of 2048 the same" verify --device emulator "$dir/schemes/nvfp4.qn" --dim B=2 --dim T=3
   expect "the unquantized output is compared" 0 "good unquantized o: " verify --device emulator "$dir/schemes/both.qn" --dim B=2 --dim T=3
+  printf '%s\n' 'graph (q: f32[1,1,2,8], k: f32[1,1,2,8], s: f32[]) {' \
+    '  v: f32[1,1,2,8] = const[value={nan, inf, -inf, 0, 1, 2, 3, 4, 1, 2, 3, 4, 5, 6, 7, 8}]' \
+    '  o: f32[1,1,2,8] = attention(q, k, v)' '  y: e4m3[1,1,2,8] = quantize(o, s)[scheme=fp8_static]' '  return y' '}' >"$dir/nan.qn"
+  expect "NaN and infinities are as they should be" 0 "good values y: 16 of 16 within the bound" verify --device emulator "$dir/nan.qn"
   expect "results on the emulator" 0 "1 of 1 attentions on emulator" run --device emulator "$dir/schemes/both.qn" -o "$dir/both" --dim B=2 --dim T=3
 else
   skip "compiling" "no NVRTC"
