@@ -8,13 +8,14 @@
 template <typename place_fn>
 DEVICE void store_rows(epilogue &epilogue, const launch_params &params, u32 rows, u32 first, u32 count, u32 limit,
                        place_fn place_of) {
-  u32 lane = thread_index() % 32;
+  u32 lane = thread_index() % 32, rest = limit > first ? limit - first : 0;
+  u32 pieces = (count < rest ? count : rest) * ROW_PIECES;
   if constexpr (SAME_CHANNELS) epilogue.enter(params, place_of(first), lane % ROW_PIECES);
 #pragma unroll 1
-  for (u32 begin = 0; begin < count * ROW_PIECES; begin += STORE_LANES) {
+  for (u32 begin = 0; begin < pieces; begin += STORE_LANES) {
     u32 index = begin + lane;
     u32 row = first + index / ROW_PIECES, piece = index % ROW_PIECES;
-    bool exists = row < limit && row < first + count && (STORE_LANES == 32 || lane < STORE_LANES);
+    bool exists = index < pieces && (STORE_LANES == 32 || lane < STORE_LANES);
     row_place place = place_of(exists ? row : first);
     u32 staged[STAGED_WORDS] = {}, out[PIECE_WORDS];
     if (exists) load_piece(staged, rows, row, piece);
