@@ -1,16 +1,17 @@
 // From quotients to codes: those of one staged chunk become one piece of the output.
 
 // As qn_recipe_float, for codes that saturate: the smaller one of NaN and a number is the number.
-DEVICE float without_nan(float quotient) {
+DEVICE float as_float(float quotient) {
+  if constexpr (RECIPE.zero_sign == QN_ZERO_SIGN_EXACT) quotient = add_rn(quotient, 0.0f);
   return RECIPE.nan == QN_NAN_LARGEST ? min_f32(quotient, RECIPE.greatest) : quotient;
 }
 
 // Four codes of 8 bits, the first in the low byte.
 DEVICE u32 fp8_quad(float a, float b, float c, float d) {
-  a = without_nan(a);
-  b = without_nan(b);
-  c = without_nan(c);
-  d = without_nan(d);
+  a = as_float(a);
+  b = as_float(b);
+  c = as_float(c);
+  d = as_float(d);
   return CODES == QN_E5M2 ? e5m2x2_from_f32(a, b) | (u32)e5m2x2_from_f32(c, d) << 16 : e4m3x4_from_f32(a, b, c, d);
 }
 

@@ -45,6 +45,16 @@ DEVICE void store_scale(const launch_params &params, const row_place &place, u32
   }
 }
 
+// Zero points lie as scales do, in a type of their own; one that is no code is the nearest.
+DEVICE void store_zero_point(const launch_params &params, const row_place &place, u32 group, float zero_point) {
+  i64 index = place.batch * params.block_scale_batch + place.position * params.block_scale_position + group * params.block_scale_group;
+  u8 *to = (u8 *)params.zero_points + index * BYTES_OF<ZERO_POINT_TYPE>;
+  int value = int_from_f32(zero_point);
+  if constexpr (ZERO_POINT_TYPE == QN_S32) st_global_u32(to, (u32)value);
+  else if constexpr (ZERO_POINT_TYPE == QN_U8) st_global_u8(to, pack_u8(value, 0, 0));
+  else st_global_u8(to, pack_s8(value, 0, 0));
+}
+
 // The zeros of tokens behind the launch's last one. All threads of all blocks of the kernel that stores scales call it,
 // once, and before a block finds that it has nothing else to do: sequences may be empty.
 DEVICE void clear_scales_behind(const launch_params &params) {
@@ -54,8 +64,11 @@ DEVICE void clear_scales_behind(const launch_params &params) {
   u64 count = tokens < params.block_scale_rows ? (u64)(params.block_scale_rows - tokens) * STORES : 0;
 #pragma unroll 1
   for (u64 i = (u64)block_index() * block_size() + thread_index(); i < count; i += (u64)grid_size() * block_size()) {
-    u8 *to = scale_address(params, row_place{ 0, tokens + (u32)(i / STORES), 0 }, (u32)(i % STORES) * TOGETHER);
+    row_place place{ 0, tokens + (u32)(i / STORES), 0 };
+    u32 group = (u32)(i % STORES) * TOGETHER;
+    u8 *to = scale_address(params, place, group);
     if constexpr (SCALES_BY_TOKEN) st_global_u32(to, 0);
     else store_scale_bits(to, 0);
+    if constexpr (RECIPE.zero_point != QN_ZERO_POINT_NONE) store_zero_point(params, place, group, 0.0f);
   }
 }

@@ -73,16 +73,6 @@ DEVICE void read_chunk(float (&values)[PIECE_ELEMENTS], const u32 (&chunk)[4], c
   reader.read(values, chunk);
 }
 
-// Zero points lie as scales do, in a type of their own; one that is no code is the nearest.
-DEVICE void store_zero_point(const launch_params &params, const row_place &place, u32 group, float zero_point) {
-  i64 index = place.batch * params.block_scale_batch + place.position * params.block_scale_position + group * params.block_scale_group;
-  u8 *to = (u8 *)params.zero_points + index * BYTES_OF<ZERO_POINT_TYPE>;
-  int value = int_from_f32(zero_point);
-  if constexpr (ZERO_POINT_TYPE == QN_S32) st_global_u32(to, (u32)value);
-  else if constexpr (ZERO_POINT_TYPE == QN_U8) st_global_u8(to, pack_u8(value, 0, 0));
-  else st_global_u8(to, pack_s8(value, 0, 0));
-}
-
 // What the values of a span become codes with.
 struct span_scale {
   float factor, zero_point;

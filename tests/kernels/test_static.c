@@ -282,6 +282,7 @@ Test(kernels_static, schemes) {
     "fp8_cast",
     "fp8_cast{target=e5m2, nan=largest}",
     "fp8_cast{round=f16}",
+    "fp8_cast{compute=f16, zero_sign=exact}",
     "fp8_channel",
     "fp8_channel{target=e5m2, scale=f16, arithmetic=multiply}",
     "fp8_channel{scale=bf16, arithmetic=reciprocal, compute=f16}",

@@ -132,6 +132,7 @@ Test(quantize, scale_layouts) {
   check_rows(129, QN_BF16, 8, 80, "fp8_group{scale_layout=column}");
   check_rows(129, QN_BF16, 8, 80, "fp8_group{scale_layout=tma_aligned}");
   check_rows(129, QN_BF16, 8, 80, "fp8_group{scale=e8m0, scale_layout=packed, rule=up, arithmetic=reciprocal}");
+  check_rows(129, QN_BF16, 8, 80, "int8_token_zp{scale_layout=tma_aligned}");
 }
 
 Test(quantize, fp4) {
@@ -186,6 +187,7 @@ Test(deferred, tokens_129) {
   check_plain(QN_BF16, 4, 80, 129, "fp8_token");
   check_plain(QN_F16, 4, 80, 129, "int8_token");
   check_plain(QN_F32, 4, 80, 129, "int8_token_zp");
+  check_plain(QN_BF16, 4, 80, 129, "int8_token_zp{target=u8, zero_point_type=u8, scale_layout=tma_aligned}");
 }
 
 Test(deferred, one_head) {
