@@ -181,8 +181,7 @@ static bool check_output(const qn_kernel_spec *spec, qn_reason *reason) {
   if (scheme->dynamic)
     return qn_refuse_scheme(reason, QN_WHY_dynamic_scale,
                             "a scale that is known before the run, of a group or a token", scheme);
-  return qn_refuse_scheme(reason, QN_WHY_granularity, "a known scale for the tensor or for each channel",
-                          scheme);
+  return qn_refuse_scheme(reason, QN_WHY_scheme, "a known scale for the tensor or for each channel", scheme);
 }
 
 // --- tiles -----------------------------------------------------------------------------------------------

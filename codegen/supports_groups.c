@@ -17,7 +17,7 @@ static bool check_group(const qn_kernel_spec *spec, qn_reason *reason) {
   if (s->axis != -1)
     return qn_refuse(reason, QN_WHY_block_axis, "groups on the last axis", "groups on axis %d", (int)s->axis);
   if (s->group % 8 == 0) return true;
-  return qn_refuse(reason, QN_WHY_granularity, "groups of 8, 16, 24 ..", "groups of %u", (unsigned)s->group);
+  return qn_refuse(reason, QN_WHY_scheme, "groups of 8, 16, 24 ..", "groups of %u", (unsigned)s->group);
 }
 
 static bool check_scales(const qn_kernel_spec *spec, qn_reason *reason) {

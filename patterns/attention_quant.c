@@ -189,7 +189,7 @@ static bool is_needed(const qn_match *match, const qn_arg *args, qn_reason *out_
   const qn_graph *graph = qn_match_get_graph(match);
   qn_consumers consumers = qn_find_consumers(graph, args[0].value);
   if (!qn_has_one_quantize(graph, &consumers, out_reason)) return false;
-  return qn_value_is_output(graph, args[0].value) || consumers.other != QN_NONE ||
+  return consumers.output || consumers.other != QN_NONE ||
          qn_refuse(out_reason, QN_WHY_predicate, "another reader of the unquantized output", "none");
 }
 

@@ -19,7 +19,8 @@ qn_consumers qn_find_consumers(const qn_graph *graph, qn_value value) {
   qn_consumers c = { 0 };
   qn_value queue[WALK_MAX] = { value };
   uint32_t count = 1;
-  for (uint32_t at = 0; at < count; at++)
+  for (uint32_t at = 0; at < count; at++) {
+    c.output |= qn_value_is_output(graph, queue[at]);
     for (qn_use use = qn_value_get_first_use(graph, queue[at]); use != QN_NONE;
          use = qn_use_get_next(graph, use)) {
       qn_node user = qn_use_get_user(graph, use);
@@ -35,6 +36,7 @@ qn_consumers qn_find_consumers(const qn_graph *graph, qn_value value) {
         c.other = user;
       }
     }
+  }
   return c;
 }
 

@@ -8,6 +8,7 @@ typedef struct qn_consumers {
   qn_node quantizes[2]; // the first two that are found
   uint32_t quantize_count;
   qn_node other; // the first that is neither a quantize nor leads to one, or QN_NONE
+  bool output;   // the value, moved or not, is a result of the graph
 } qn_consumers;
 
 // Moves or views elements, or changes their type.

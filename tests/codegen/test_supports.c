@@ -83,9 +83,9 @@ static qn_kernel_spec plain(void) {
     "a scale that is known before the run, of a group or a token", "int8_dynamic")                             \
   X(scheme, s.output = qn_scheme_of(QN_SCHEME_int16_static), "codes in e4m3, e5m2, s8 or u8", "int16_static")  \
   X(scheme, s.output.target = QN_E4M3FNUZ, "codes in e4m3, e5m2, s8 or u8", "fp8_static{target=e4m3fnuz}")     \
-  X(granularity, s.output.granularity = QN_PER_TOKEN, "a known scale for the tensor or for each channel",      \
+  X(scheme, s.output.granularity = QN_PER_TOKEN, "a known scale for the tensor or for each channel",           \
     "fp8_static{granularity=token}")                                                                           \
-  X(granularity, (s.output = qn_scheme_of(QN_SCHEME_fp8_block), s.output.group = 128),                         \
+  X(scheme, (s.output = qn_scheme_of(QN_SCHEME_fp8_block), s.output.group = 128),                              \
     "a known scale for the tensor or for each channel", "fp8_block{group=128}")                                \
   X(granularity, (s.output = qn_scheme_of(QN_SCHEME_fp8_channel), s.output.axis = 1),                          \
     "channels of the last axis", "fp8_channel{axis=1}")                                                        \
@@ -112,8 +112,8 @@ static qn_kernel_spec plain(void) {
     "a scheme to quantize under", "none")                                                                      \
   X(extra_result, (s.schedule = QN_SCHEDULE_quantize, s.unquantized = true),                                   \
     "codes alone from the schedule quantize", "unquantized")                                                   \
-  X(granularity, (s.output = qn_scheme_of(QN_SCHEME_fp8_group), s.output.group = 12),                          \
-    "groups of 8, 16, 24 ..", "groups of 12")                                                                  \
+  X(scheme, (s.output = qn_scheme_of(QN_SCHEME_fp8_group), s.output.group = 12), "groups of 8, 16, 24 ..",     \
+    "groups of 12")                                                                                            \
   X(scheme, (s.output = qn_scheme_of(QN_SCHEME_fp8_group), s.output.target = QN_S8, s.output.group = 32),      \
     "groups of codes in e4m3, e5m2 or e2m1, without zero points", "fp8_group{target=s8, group=32}")            \
   X(scale_type, (s.output = qn_scheme_of(QN_SCHEME_nvfp4), s.output.scale_dtype = QN_F32),                     \

@@ -155,6 +155,18 @@ Test(families, another_reader_of_the_layout_gets_the_value_beside_the_codes) {
                    "  return z, w\n}\n");
 }
 
+// As a graph returns it that has nothing else to do with the value.
+Test(families, a_moved_output_of_the_graph_is_the_value_beside_the_codes) {
+  expect_text(HEAD "  o: bf16[B,8,T,64] = attention(q, k, v)\n"
+                   "  y: bf16[B,T,8,64] = transpose(o)[perm={0, 2, 1, 3}]\n"
+                   "  z: e4m3[B,T,8,64] = quantize(y, s)[scheme=fp8_static]\n"
+                   "  return z, o\n}\n",
+              HEAD "  z: e4m3[B,T,8,64], _11: ?, _12: ?, y: bf16[B,T,8,64] = attention(q, k, v, _, _, _, _, "
+                   "s)[out_layout=bshd, out_type=bf16, output=fp8_static]\n"
+                   "  o: bf16[B,8,T,64] = transpose(y)[perm={0, 2, 1, 3}]\n"
+                   "  return z, o\n}\n");
+}
+
 // Readers in front of the transpose, behind it, and behind the merge.
 Test(families, readers_anywhere_on_the_layout_are_served) {
   expect_text(HEAD "  o: bf16[B,8,T,64] = attention(q, k, v)\n" SHAPE
