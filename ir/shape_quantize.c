@@ -60,9 +60,8 @@ qn_status qn_shape_quantized(qn_shape *shape, const qn_scheme *scheme, int32_t r
   if (!scheme->dynamic || qn_node_get_result_count(shape->graph, shape->node) == 1) return QN_OK;
   QN_TRY(scale_dims(shape, scheme, rank, codes, &scale_rank, scales));
   QN_TRY(qn_shape_result(shape, 1, (qn_dtype)scheme->scale_dtype, scale_rank, scales));
-  if (!scheme->zero_point) return QN_OK;
-  qn_dtype zero_point = (qn_dtype)(scheme->zero_point_dtype ? scheme->zero_point_dtype : scheme->target);
-  return qn_shape_result(shape, 2, zero_point, scale_rank, scales);
+  qn_dtype zero_point = qn_scheme_get_zero_point(scheme);
+  return zero_point == QN_ANY ? QN_OK : qn_shape_result(shape, 2, zero_point, scale_rank, scales);
 }
 
 qn_status qn_shape_quantize(qn_shape *shape) {

@@ -52,7 +52,3 @@ const char *qn_scheme_find_fault(const qn_scheme *s) {
   if (s->arithmetic == QN_RANGE) return "has arithmetic range, which needs amax, and is not dynamic";
   return NULL;
 }
-
-qn_dtype qn_scheme_get_zero_point_dtype(const qn_scheme *scheme) {
-  return (qn_dtype)(scheme->zero_point_dtype != QN_ANY ? scheme->zero_point_dtype : scheme->target);
-}

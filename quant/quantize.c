@@ -98,7 +98,7 @@ qn_status qn_quantize(qn_context *context, const qn_quantize_args *args, const d
   clear(out->codes, (qn_dtype)scheme->target, count_elements(args->rank, codes));
   plane.scale_dtype = args->stored_scale != QN_ANY ? args->stored_scale : (qn_dtype)scheme->scale_dtype;
   if (scheme->dynamic) {
-    plane.zero_point_dtype = qn_scheme_get_zero_point_dtype(scheme);
+    plane.zero_point_dtype = qn_scheme_get_zero_point(scheme);
     if (!qn_scale_buffer_of(scheme, args->rank, codes, &plane.buffer))
       return qn_fail(context, QN_INVALID, NULL,
                      "scales in another layout than row need groups along the last axis");

@@ -39,8 +39,6 @@ typedef struct qn_quantized {
 // What is wrong with a scheme whatever it is used on, in words that follow "the scheme ..."; NULL if nothing
 // is.
 const char *qn_scheme_find_fault(const qn_scheme *scheme);
-// The element type of the zero points of a dynamic scheme.
-qn_dtype qn_scheme_get_zero_point_dtype(const qn_scheme *scheme);
 // The dims of the codes of values of these dims.
 void qn_quantized_dims(const qn_scheme *scheme, int32_t rank, const int64_t *dims, int64_t *out_dims);
 

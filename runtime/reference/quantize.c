@@ -40,7 +40,7 @@ qn_status qn_ref_quantize_values(qn_ref *ref, const qn_scheme *scheme, bool wide
   if (scheme->dynamic && qn_scale_buffer_of(scheme, rank, codes, &buffer)) {
     QN_TRY(add_result(ref, QN_ATTENTION_BLOCK_SCALE, args.stored_scale, buffer.rank, buffer.dims, &out.scales));
     if (scheme->zero_point)
-      QN_TRY(add_result(ref, QN_ATTENTION_ZERO_POINT, qn_scheme_get_zero_point_dtype(scheme), buffer.rank,
+      QN_TRY(add_result(ref, QN_ATTENTION_ZERO_POINT, qn_scheme_get_zero_point(scheme), buffer.rank,
                         buffer.dims, &out.zero_points));
   }
   qn_status status = qn_quantize(ref->context, &args, values, &out);

@@ -136,7 +136,7 @@ typedef struct outcome {
 } outcome;
 
 static qn_dtype zero_point_dtype(const qn_scheme *scheme) {
-  return scheme->dynamic && scheme->zero_point ? qn_scheme_get_zero_point_dtype(scheme) : QN_ANY;
+  return scheme->dynamic && scheme->zero_point ? qn_scheme_get_zero_point(scheme) : QN_ANY;
 }
 
 static void open_outcome(tokens_bench *bench, qn_device *device, const qn_kernel_spec *spec, uint64_t tokens,

@@ -51,7 +51,7 @@ static inline void quantize(quantization *q) {
   q->codes = filled(q->count * qn_element_size((qn_dtype)q->parsed.target));
   if (q->parsed.dynamic && qn_scale_buffer_of(&q->parsed, q->rank, q->code_dims, &q->buffer)) {
     q->scales = filled(q->buffer.count * qn_element_size((qn_dtype)q->parsed.scale_dtype));
-    q->zero_points = filled(q->buffer.count * qn_element_size(qn_scheme_get_zero_point_dtype(&q->parsed)));
+    q->zero_points = filled(q->buffer.count * qn_element_size(qn_scheme_get_zero_point(&q->parsed)));
   }
   const qn_quantize_args args = { .scheme = &q->parsed,
                                   .rank = q->rank,
@@ -88,7 +88,7 @@ static inline double scale_at(const quantization *q, uint64_t index) {
 }
 static inline double zero_point_at(const quantization *q, uint64_t index) {
   double value;
-  qn_dtype dtype = qn_scheme_get_zero_point_dtype(&q->parsed);
+  qn_dtype dtype = qn_scheme_get_zero_point(&q->parsed);
   qn_elements_load(dtype, q->zero_points + index * qn_element_size(dtype), 1, &value);
   return value;
 }

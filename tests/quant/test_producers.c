@@ -90,7 +90,7 @@ static void check_golden(golden *g) {
     if (q.parsed.dynamic)
       compare(g, "scales", (qn_dtype)q.parsed.scale_dtype, q.scales, q.buffer.count, g->scales, g->scale_bytes);
     if (q.parsed.dynamic && q.parsed.zero_point)
-      compare(g, "zero points", qn_scheme_get_zero_point_dtype(&q.parsed), q.zero_points, q.buffer.count,
+      compare(g, "zero points", qn_scheme_get_zero_point(&q.parsed), q.zero_points, q.buffer.count,
               g->zero_points, g->zero_point_bytes);
   }
   release(&q);
