@@ -16,7 +16,7 @@ static bool refuse(qn_reason *reason, qn_why why, const char *expected, const qn
 bool qn_supports_tokens(const qn_kernel_spec *spec, qn_reason *reason) {
   const qn_scheme *s = &spec->output;
   const char *fault = qn_scheme_find_fault(s);
-  const qn_dtype zero_point = s->zero_point ? qn_scheme_get_zero_point_dtype(s) : QN_ANY;
+  const qn_dtype zero_point = qn_scheme_get_zero_point(s);
   if (fault) return qn_refuse(reason, QN_WHY_scheme, "a scheme that can be", "one that %s", fault);
   if (s->target != QN_E4M3 && s->target != QN_E5M2 && s->target != QN_S8 && s->target != QN_U8)
     return refuse(reason, QN_WHY_scheme, "codes in e4m3, e5m2, s8 or u8", s);
