@@ -3,7 +3,7 @@
 #include "codegen/launch_priv.h"
 #include "ir/base_priv.h"
 
-#include <criterion/criterion.h>
+#include "tests/codegen/codegen_test.h"
 
 static qn_context *ctx;
 
@@ -15,21 +15,6 @@ static void teardown(void) {
 }
 
 TestSuite(launch, .init = setup, .fini = teardown);
-
-static qn_kernel_spec plain(void) {
-  return (qn_kernel_spec){
-    .target = QN_TARGET_sm_80,
-    .dtype = QN_F16,
-    .out_dtype = QN_F16,
-    .head_dim = 64,
-    .v_head_dim = 64,
-    .heads = 8,
-    .kv_heads = 2,
-    .window_left = -1,
-    .window_right = -1,
-    .output = qn_scheme_of(QN_SCHEME_fp8_static),
-  };
-}
 
 static qn_attention_args arguments(void) {
   qn_attention_args args = {

@@ -2,22 +2,12 @@
 # Every model of tests/models through the program: every attention fuses; one remark an attention and a quantize; the rewrite verified, its kernels on a device, the outputs those of onnxruntime.
 # Arguments: source folder, quench.
 set -u
+here=$(realpath "$(dirname "$0")")
 quench=$(realpath "$2")
 cd "$1/tests/models" && [ -x "$quench" ] || exit 2
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
-# Where NVRTC is, kernels are verified on a device too.
-kinds="2 of 3 kinds"
-"$quench" compile --spec head_dim=64 > /dev/null 2>&1 && kinds="3 of 3 kinds"
-number=0
-
-report() { # NAME PROBLEM
-  number=$((number + 1))
-  if [ -z "$2" ]; then echo "ok $number - $1"; else
-    echo "$2" | sed 's/^/# /'
-    echo "not ok $number - $1"
-  fi
-}
+. "$here/tap.sh"
 
 for model in */model.onnx; do
   name=${model%/model.onnx}

@@ -3,21 +3,12 @@
 # expected.txt names, and the rewrite is verified; or it is missed with the code that stands there.
 # Arguments: source folder, quench.
 set -u
+here=$(realpath "$(dirname "$0")")
 quench=$(realpath "$2")
 cd "$1/tests/models/spellings" && [ -x "$quench" ] || exit 2
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
-kinds="2 of 3 kinds"
-"$quench" compile --spec head_dim=64 > /dev/null 2>&1 && kinds="3 of 3 kinds"
-number=0
-
-report() { # NAME PROBLEM
-  number=$((number + 1))
-  if [ -z "$2" ]; then echo "ok $number - $1"; else
-    echo "$2" | sed 's/^/# /'
-    echo "not ok $number - $1"
-  fi
-}
+. "$here/tap.sh"
 
 fused() { # FILE RULE SCHEME
   grep -q "\"rule\": \"$2\"" "$dir/remarks" && grep -q '"verdict": "fused"' "$dir/remarks" || {

@@ -1,0 +1,23 @@
+// Shared by the tests of codegen/: the plain kernel from which they deviate.
+#ifndef QUENCH_TESTS_CODEGEN_TEST_H
+#define QUENCH_TESTS_CODEGEN_TEST_H
+
+#include <criterion/criterion.h>
+#include <quench/kernel.h>
+
+static inline qn_kernel_spec plain(void) {
+  return (qn_kernel_spec){
+    .target = QN_TARGET_sm_80,
+    .dtype = QN_F16,
+    .out_dtype = QN_F16,
+    .head_dim = 64,
+    .v_head_dim = 64,
+    .heads = 8,
+    .kv_heads = 2,
+    .window_left = -1,
+    .window_right = -1,
+    .output = qn_scheme_of(QN_SCHEME_fp8_static),
+  };
+}
+
+#endif
