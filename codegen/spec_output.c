@@ -22,19 +22,18 @@ static int64_t count_of(const qn_graph *graph, const qn_type_info *type) {
 enum { NAME_MAX = 32 };
 
 // Without the mark of an optional one.
-static void name_operand(uint32_t index, char out_name[NAME_MAX]) {
-  const char *name = qn_op_get_info(QN_OP_attention)->operands[index];
+static void name_operand(qn_op op, uint32_t index, char out_name[NAME_MAX]) {
+  const char *name = qn_op_get_info(op)->operands[index];
   snprintf(out_name, NAME_MAX, "%.*s", (int)strcspn(name, "?"), name);
 }
 
-// An operand of so many numbers of a type.
-static bool read_numbers(const qn_graph *graph, qn_node node, uint32_t index, qn_dtype dtype, int64_t count,
-                         qn_reason *reason) {
+bool qn_spec_read_numbers(const qn_graph *graph, qn_node node, uint32_t index, qn_dtype dtype, int64_t count,
+                          qn_reason *reason) {
   qn_value value = qn_node_get_operand(graph, node, index);
   char name[NAME_MAX], expected[96];
   if (value == QN_NONE) return true; // a question of the scheme that is to come
   qn_type_info type = qn_type_get_info(graph, qn_value_get_type(graph, value));
-  name_operand(index, name);
+  name_operand(qn_node_get_op(graph, node), index, name);
   if (type.dtype != dtype) {
     snprintf(expected, sizeof expected, "%s in %s", name, qn_dtype_name(dtype));
     return qn_refuse(reason, QN_WHY_scale_type, expected, "%s", qn_dtype_name(type.dtype));
@@ -51,16 +50,14 @@ static bool has(const qn_graph *graph, qn_node node, uint32_t operand) {
   return qn_node_get_operand(graph, node, operand) != QN_NONE;
 }
 
-// Static zero points that are not given are 0: the scheme is then one without them.
-static bool read_zero_point(const qn_graph *graph, qn_node node, int64_t count, qn_kernel_spec *spec,
-                            qn_reason *reason) {
-  bool given = has(graph, node, QN_ATTENTION_OUTPUT_ZERO_POINT);
+bool qn_spec_read_zero_point(const qn_graph *graph, qn_node node, uint32_t index, int64_t count,
+                             qn_kernel_spec *spec, qn_reason *reason) {
+  bool given = has(graph, node, index);
   if (spec->output.dynamic || !spec->output.zero_point)
     return !given || qn_refuse_scheme(reason, QN_WHY_zero_point,
                                       "a scheme that takes the zero point that is given", &spec->output);
   if (!given) spec->output.zero_point = QN_ZERO_POINT_NONE;
-  return read_numbers(graph, node, QN_ATTENTION_OUTPUT_ZERO_POINT, qn_scheme_get_zero_point(&spec->output),
-                      count, reason);
+  return qn_spec_read_numbers(graph, node, index, qn_scheme_get_zero_point(&spec->output), count, reason);
 }
 
 bool qn_spec_read_output(const qn_graph *graph, qn_node node, qn_kernel_spec *spec, qn_reason *reason) {
@@ -79,11 +76,11 @@ bool qn_spec_read_output(const qn_graph *graph, qn_node node, qn_kernel_spec *sp
   spec->scale_bound = has(graph, node, QN_ATTENTION_SCALE_BOUND);
   if (spec->output.family == QN_SCHEME_none) return true;
   int64_t scales = spec->output.granularity == QN_PER_CHANNEL && !spec->output.dynamic ? row : 1;
-  return read_numbers(graph, node, QN_ATTENTION_OUTPUT_SCALE, qn_scheme_get_read_scale(&spec->output), scales,
-                      reason) &&
-         read_zero_point(graph, node, scales, spec, reason) &&
-         read_numbers(graph, node, QN_ATTENTION_PRE_SCALE, spec->pre_scale_dtype, row, reason) &&
-         read_numbers(graph, node, QN_ATTENTION_SCALE_BOUND, QN_F32, 1, reason);
+  return qn_spec_read_numbers(graph, node, QN_ATTENTION_OUTPUT_SCALE, qn_scheme_get_read_scale(&spec->output),
+                              scales, reason) &&
+         qn_spec_read_zero_point(graph, node, QN_ATTENTION_OUTPUT_ZERO_POINT, scales, spec, reason) &&
+         qn_spec_read_numbers(graph, node, QN_ATTENTION_PRE_SCALE, spec->pre_scale_dtype, row, reason) &&
+         qn_spec_read_numbers(graph, node, QN_ATTENTION_SCALE_BOUND, QN_F32, 1, reason);
 }
 
 // --- caches ----------------------------------------------------------------------------------------------
@@ -96,7 +93,7 @@ static bool read_kv_scale(const qn_graph *graph, qn_node node, uint32_t index, u
       qn_type_get_info(graph, qn_value_get_type(graph, qn_node_get_operand(graph, node, index)));
   int64_t count = count_of(graph, &type);
   *out_scale = count == 1 ? QN_KV_SCALE_TENSOR : QN_KV_SCALE_HEAD;
-  return read_numbers(graph, node, index, QN_F32, count == 1 ? 1 : kv_heads, reason);
+  return qn_spec_read_numbers(graph, node, index, QN_F32, count == 1 ? 1 : kv_heads, reason);
 }
 
 // Pages of k and v have one size.
@@ -125,7 +122,7 @@ bool qn_spec_read_cache(const qn_graph *graph, qn_node node, qn_kernel_spec *spe
   static const uint32_t PAST[] = { QN_ATTENTION_PAST_KEY, QN_ATTENTION_PAST_VALUE };
   for (uint32_t i = 0; i < QN_COUNT(PAST); i++) {
     char name[NAME_MAX];
-    name_operand(PAST[i], name);
+    name_operand(QN_OP_attention, PAST[i], name);
     if (has(graph, node, PAST[i])) return qn_refuse(reason, QN_WHY_kv_cache, "no cache operands", "%s", name);
   }
   if (qn_spec_is_used(graph, node, QN_ATTENTION_PRESENT_KEY) ||

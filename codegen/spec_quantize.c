@@ -1,5 +1,5 @@
 // The spec of a quantize node: the schedule `quantize` on tokens of one head, as wide as the last axis.
-#include "codegen/spec_priv.h"
+#include "codegen/spec_read_priv.h"
 
 #include "ir/base_priv.h"
 
@@ -7,57 +7,35 @@ static qn_type_info type_of(const qn_graph *graph, qn_value value) {
   return qn_type_get_info(graph, qn_value_get_type(graph, value));
 }
 
-static bool counts(const qn_graph *graph, qn_value value, int64_t count) {
-  qn_type_info type = type_of(graph, value);
-  int64_t product = 1, dim;
-  for (int32_t i = 0; i < type.rank; i++) {
-    if (!qn_dim_is_const(graph, type.dims[i], &dim)) return false;
-    product *= dim;
-  }
-  return type.rank != QN_RANK_UNKNOWN && product == count;
-}
-
 static bool read_columns(const qn_graph *graph, qn_node node, qn_kernel_spec *spec, qn_reason *reason) {
   qn_type_info x = type_of(graph, qn_node_get_operand(graph, node, QN_QUANTIZE_X));
   int64_t columns;
   spec->dtype = spec->out_dtype = x.dtype;
+  if (x.dtype != QN_F16 && x.dtype != QN_BF16 && x.dtype != QN_F32)
+    return qn_refuse(reason, QN_WHY_dtype, "x in f16, bf16 or f32", "%s", qn_dtype_name(x.dtype));
   if (x.rank < 1 || !qn_dim_is_const(graph, x.dims[x.rank - 1], &columns) || columns < 1 || columns > INT32_MAX)
     return qn_refuse(reason, QN_WHY_unknown_shape, "a constant last axis of x", "another");
   spec->heads = spec->kv_heads = 1;
   spec->head_dim = spec->v_head_dim = (uint32_t)columns;
   int32_t axis = spec->output.axis;
-  bool has_axis = spec->output.granularity == QN_PER_CHANNEL || spec->output.granularity == QN_PER_GROUP;
-  if (!has_axis || axis == -1 || axis == x.rank - 1) return true;
-  return qn_refuse(reason, QN_WHY_granularity, "channels and groups of the last axis", "axis %d", axis);
-}
-
-// An operand in an element type, with so many elements.
-static bool read_operand(const qn_graph *graph, qn_node node, uint32_t index, qn_dtype dtype, int64_t count,
-                         qn_why why, qn_reason *reason) {
-  qn_value value = qn_node_get_operand(graph, node, index);
-  const char *name = qn_op_get_info(QN_OP_quantize)->operands[index];
-  if (value == QN_NONE) return true;
-  if (type_of(graph, value).dtype != dtype)
-    return qn_refuse(reason, why, "operands in the element types that the scheme says", "%s in %s", name,
-                     qn_dtype_name(type_of(graph, value).dtype));
-  if (counts(graph, value, count)) return true;
-  return qn_refuse(reason, QN_WHY_scale_length, "one element, or one for each channel, as the scheme says",
-                   "another number of elements of %s", name);
+  if (spec->output.granularity != QN_PER_CHANNEL && spec->output.granularity != QN_PER_GROUP) return true;
+  if (axis != -1 && axis != x.rank - 1)
+    return qn_refuse(reason, QN_WHY_granularity, "channels and groups of the last axis", "axis %d", axis);
+  spec->output.axis = -1;
+  return true;
 }
 
 static bool read_operands(const qn_graph *graph, qn_node node, qn_kernel_spec *spec, qn_reason *reason) {
   const qn_scheme *scheme = &spec->output;
   qn_value pre_scale = qn_node_get_operand(graph, node, QN_QUANTIZE_PRE_SCALE);
   int64_t columns = spec->v_head_dim, scales = scheme->granularity == QN_PER_CHANNEL ? columns : 1;
-  qn_dtype zero_point = (qn_dtype)(scheme->zero_point_dtype ? scheme->zero_point_dtype : scheme->target);
   if (pre_scale != QN_NONE) spec->pre_scale_dtype = type_of(graph, pre_scale).dtype;
   spec->scale_bound = qn_node_get_operand(graph, node, QN_QUANTIZE_SCALE_BOUND) != QN_NONE;
-  return read_operand(graph, node, QN_QUANTIZE_SCALE, scheme->dynamic ? QN_F32 : (qn_dtype)scheme->scale_dtype,
-                      scales, QN_WHY_scale_type, reason) &&
-         read_operand(graph, node, QN_QUANTIZE_ZERO_POINT, zero_point, scales, QN_WHY_zero_point, reason) &&
-         read_operand(graph, node, QN_QUANTIZE_PRE_SCALE, spec->pre_scale_dtype, columns, QN_WHY_scale_type,
-                      reason) &&
-         read_operand(graph, node, QN_QUANTIZE_SCALE_BOUND, QN_F32, 1, QN_WHY_scale_type, reason);
+  return qn_spec_read_numbers(graph, node, QN_QUANTIZE_SCALE, qn_scheme_get_read_scale(scheme), scales,
+                              reason) &&
+         qn_spec_read_zero_point(graph, node, QN_QUANTIZE_ZERO_POINT, scales, spec, reason) &&
+         qn_spec_read_numbers(graph, node, QN_QUANTIZE_PRE_SCALE, spec->pre_scale_dtype, columns, reason) &&
+         qn_spec_read_numbers(graph, node, QN_QUANTIZE_SCALE_BOUND, QN_F32, 1, reason);
 }
 
 qn_status qn_kernel_spec_from_quantize(const qn_graph *graph, qn_node quantize, qn_target target,

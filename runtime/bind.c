@@ -1,4 +1,4 @@
-// Which tensor of an attention goes where in a launch, and checks that it is what the kernel will read.
+// Which tensor of a node goes where in a launch, and checks that it is what the kernel will read.
 #include "runtime/bind_priv.h"
 
 #include "ir/element_priv.h"
@@ -9,15 +9,31 @@
 
 // --- operands --------------------------------------------------------------------------------------------
 
+enum { NOWHERE = -1 };
+
+// Where the operand of an attention stands in the node.
+static int32_t place_of(const qn_bind *b, uint32_t index) {
+  if (b->op == QN_OP_attention) return (int32_t)index;
+  switch (index) {
+  case QN_ATTENTION_Q: return QN_QUANTIZE_X;
+  case QN_ATTENTION_OUTPUT_SCALE: return QN_QUANTIZE_SCALE;
+  case QN_ATTENTION_OUTPUT_ZERO_POINT: return QN_QUANTIZE_ZERO_POINT;
+  case QN_ATTENTION_PRE_SCALE: return QN_QUANTIZE_PRE_SCALE;
+  case QN_ATTENTION_SCALE_BOUND: return QN_QUANTIZE_SCALE_BOUND;
+  default: return NOWHERE;
+  }
+}
+
 // Without the mark of the row.
 const char *qn_bind_name(qn_bind *b, uint32_t index) {
-  const char *name = qn_op_get_info(QN_OP_attention)->operands[index];
+  const char *name = qn_op_get_info(b->op)->operands[place_of(b, index)];
   snprintf(b->name, sizeof b->name, "%.*s", (int)strcspn(name, "?*"), name);
   return b->name;
 }
 
 const qn_tensor *qn_bind_operand(const qn_bind *b, uint32_t index) {
-  return index < b->operand_count ? b->operands[index] : NULL;
+  int32_t place = place_of(b, index);
+  return place != NOWHERE && (uint32_t)place < b->operand_count ? b->operands[place] : NULL;
 }
 
 int64_t qn_bind_count(const qn_tensor *tensor) {
@@ -49,7 +65,9 @@ static qn_dtype wanted_of_scheme(const qn_kernel_spec *spec, uint32_t index) {
   }
 }
 
-static qn_dtype wanted_dtype(const qn_kernel_spec *spec, uint32_t index) {
+static qn_dtype wanted_dtype(const qn_bind *b, uint32_t index) {
+  const qn_kernel_spec *spec = b->spec;
+  if (place_of(b, index) == NOWHERE) return QN_ANY;
   switch (index) {
   case QN_ATTENTION_Q: return spec->dtype;
   case QN_ATTENTION_K:
@@ -92,7 +110,7 @@ static bool collect(qn_bind *b) {
 #undef SLOT
   _Static_assert(QN_COUNT(slots) <= QN_BOUND_OPERANDS_MAX, "room for every operand");
   for (uint32_t i = 0; i < QN_COUNT(slots); i++) {
-    qn_dtype wanted = wanted_dtype(b->spec, slots[i].index);
+    qn_dtype wanted = wanted_dtype(b, slots[i].index);
     const qn_tensor *tensor = qn_bind_operand(b, slots[i].index);
     if (wanted == QN_ANY) continue;
     if (!tensor)
@@ -101,7 +119,8 @@ static bool collect(qn_bind *b) {
     if (tensor->dtype != wanted)
       return qn_refuse(b->reason, QN_WHY_dtype, "the element types that the kernel reads", "%s in %s, not %s",
                        qn_bind_name(b, slots[i].index), qn_dtype_name(tensor->dtype), qn_dtype_name(wanted));
-    b->binding->operands[b->binding->operand_count++] = slots[i];
+    b->binding->operands[b->binding->operand_count++] =
+        (qn_bound_operand){ (uint32_t)place_of(b, slots[i].index), slots[i].address };
   }
   return true;
 }
@@ -113,7 +132,7 @@ static bool collect(qn_bind *b) {
 static bool bind_mask(qn_bind *b) {
   qn_attention_args *args = &b->binding->args;
   const qn_tensor *mask = qn_bind_operand(b, QN_ATTENTION_MASK);
-  if (wanted_dtype(b->spec, QN_ATTENTION_MASK) == QN_ANY) return true;
+  if (wanted_dtype(b, QN_ATTENTION_MASK) == QN_ANY) return true;
   int64_t wanted[4] = { args->batch, b->spec->heads, args->q_len, args->kv_len }, stride = 1;
   int64_t *strides[4] = { &args->mask_batch_stride, &args->mask_head_stride, &args->mask_q_stride,
                           &args->mask_kv_stride };
@@ -145,11 +164,12 @@ static bool bind_vectors(qn_bind *b) {
                   { QN_ATTENTION_ALIBI_SLOPES, spec->heads },
                   { QN_ATTENTION_KV_LENGTHS, b->binding->args.batch } };
   for (uint32_t i = 0; i < QN_COUNT(vectors); i++)
-    if (wanted_dtype(spec, vectors[i].index) != QN_ANY &&
+    if (wanted_dtype(b, vectors[i].index) != QN_ANY &&
         qn_bind_count(qn_bind_operand(b, vectors[i].index)) != vectors[i].count)
       return qn_bind_refuse_shape(b, vectors[i].index);
   const qn_tensor *lengths = qn_bind_operand(b, QN_ATTENTION_KV_LENGTHS);
-  for (int64_t i = 0; spec->kv_lengths && i < qn_bind_count(lengths); i++) {
+  bool counted = wanted_dtype(b, QN_ATTENTION_KV_LENGTHS) != QN_ANY;
+  for (int64_t i = 0; counted && i < qn_bind_count(lengths); i++) {
     double length;
     if (!qn_element_read(lengths->dtype, lengths->data, (uint64_t)i, &length) || length < 0 ||
         length > b->binding->args.kv_len)
@@ -162,10 +182,9 @@ static bool bind_vectors(qn_bind *b) {
 // A number for each channel of the output: those of all heads where they lie together, in the last axis or, if
 // `two_axes` may be taken together, in the last two; else those of one head, which all heads share.
 static bool bind_channels(qn_bind *b, uint32_t index, bool two_axes, int64_t *out_head) {
-  qn_layout layout = (qn_layout)qn_node_get_int(b->graph, b->node, "out_layout");
-  bool merged = layout == QN_LAYOUT_BSM || layout == QN_LAYOUT_TM;
+  bool merged = b->out_layout == QN_LAYOUT_BSM || b->out_layout == QN_LAYOUT_TM;
   int64_t dim = b->spec->v_head_dim, count = qn_bind_count(qn_bind_operand(b, index));
-  bool all = count == dim * b->spec->heads && (merged || (two_axes && layout != QN_LAYOUT_BHSD));
+  bool all = count == dim * b->spec->heads && (merged || (two_axes && b->out_layout != QN_LAYOUT_BHSD));
   *out_head = all ? dim : 0;
   return all || (count == dim && !merged) || qn_bind_refuse_shape(b, index);
 }
@@ -176,20 +195,30 @@ static bool bind_scales(qn_bind *b) {
   qn_attention_args *args = &b->binding->args;
   bool channels = b->spec->output.granularity == QN_PER_CHANNEL;
   for (uint32_t i = 0; i < QN_COUNT(pair); i++) {
-    if (wanted_dtype(b->spec, pair[i]) == QN_ANY) continue;
+    if (wanted_dtype(b, pair[i]) == QN_ANY) continue;
     if (channels && !bind_channels(b, pair[i], false, &args->output_scale_head)) return false;
     if (!channels && qn_bind_count(qn_bind_operand(b, pair[i])) != 1) return qn_bind_refuse_shape(b, pair[i]);
   }
-  return wanted_dtype(b->spec, QN_ATTENTION_PRE_SCALE) == QN_ANY ||
+  return wanted_dtype(b, QN_ATTENTION_PRE_SCALE) == QN_ANY ||
          bind_channels(b, QN_ATTENTION_PRE_SCALE, true, &args->pre_scale_head);
 }
 
-bool qn_bind_attention(const qn_kernel_spec *spec, const qn_graph *graph, qn_node attention,
-                       const qn_tensor *const *operands, uint32_t operand_count, qn_binding *out_binding,
-                       qn_reason *out_reason) {
-  qn_bind b = { spec, graph, attention, operands, operand_count, out_binding, out_reason, 0, "" };
+bool qn_bind_node(const qn_kernel_spec *spec, const qn_graph *graph, qn_node node,
+                  const qn_tensor *const *operands, uint32_t operand_count, qn_binding *out_binding,
+                  qn_reason *out_reason) {
+  const qn_op op = qn_node_get_op(graph, node);
+  const bool attends = op == QN_OP_attention;
+  qn_bind b = { .spec = spec,
+                .graph = graph,
+                .node = node,
+                .op = op,
+                .out_layout = attends ? (qn_layout)qn_node_get_int(graph, node, "out_layout") : QN_LAYOUT_TM,
+                .operands = operands,
+                .operand_count = operand_count,
+                .binding = out_binding,
+                .reason = out_reason };
   *out_binding = (qn_binding){ .operand_count = 0 };
   *out_reason = (qn_reason){ .why = QN_WHY_none };
-  return collect(&b) && qn_bind_sides(&b) && qn_bind_results(&b) && bind_mask(&b) && bind_vectors(&b) &&
-         bind_scales(&b);
+  return collect(&b) && (attends ? qn_bind_sides(&b) : qn_bind_tokens(&b)) && qn_bind_results(&b) &&
+         bind_mask(&b) && bind_vectors(&b) && bind_scales(&b);
 }

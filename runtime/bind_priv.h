@@ -1,4 +1,4 @@
-// From the tensors of an attention to the arguments of a launch.
+// From the tensors of a node that kernels run, attention or quantize, to the arguments of a launch.
 #ifndef QUENCH_RUNTIME_BIND_PRIV_H
 #define QUENCH_RUNTIME_BIND_PRIV_H
 
@@ -28,9 +28,9 @@ typedef struct qn_binding {
 } qn_binding;
 
 // False with the reason for tensors that a kernel of this spec cannot take. The layouts are the node's.
-bool qn_bind_attention(const qn_kernel_spec *spec, const qn_graph *graph, qn_node attention,
-                       const qn_tensor *const *operands, uint32_t operand_count, qn_binding *out_binding,
-                       qn_reason *out_reason);
+bool qn_bind_node(const qn_kernel_spec *spec, const qn_graph *graph, qn_node node,
+                  const qn_tensor *const *operands, uint32_t operand_count, qn_binding *out_binding,
+                  qn_reason *out_reason);
 
 // Uploads, launches, waits, downloads. `out_data` takes the bytes of each bound result; NULL where nobody wants
 // them.
@@ -39,10 +39,14 @@ qn_status qn_run_binding(const qn_loaded_kernel *loaded, const qn_binding *bindi
 
 // --- inside ----------------------------------------------------------------------------------------------
 
+// The kernel of a quantize node has the arguments of an attention whose rows are finished, so all operands are
+// spoken of by their index in an attention.
 typedef struct qn_bind {
   const qn_kernel_spec *spec;
   const qn_graph *graph;
   qn_node node;
+  qn_op op;
+  qn_layout out_layout; // quantize has tokens, whatever the rank of x
   const qn_tensor *const *operands;
   uint32_t operand_count;
   qn_binding *binding;
@@ -51,7 +55,7 @@ typedef struct qn_bind {
   char name[32];  // of the operand that is spoken of
 } qn_bind;
 
-// NULL where absent.
+// NULL where absent, and where the operation has no such operand.
 const qn_tensor *qn_bind_operand(const qn_bind *b, uint32_t index);
 // The operand's name, without the mark of ops.def; until the next call.
 const char *qn_bind_name(qn_bind *b, uint32_t index);
@@ -61,6 +65,8 @@ bool qn_bind_refuse_shape(qn_bind *b, uint32_t index);
 
 // q, k and v, their sequences and pages: sizes and strides (bind_sides.c).
 bool qn_bind_sides(qn_bind *b);
+// In their place the tokens of quantize, as many as there are rows along the last axis of x (bind_sides.c).
+bool qn_bind_tokens(qn_bind *b);
 // What the kernel writes (bind_results.c).
 bool qn_bind_results(qn_bind *b);
 

@@ -1,5 +1,5 @@
 // q, k and v of a launch: how many sequences, how long, and that every element that lengths and pages lead to
-// is there.
+// is there. Of quantize: the tokens of x.
 #include "runtime/bind_priv.h"
 
 #include "ir/element_priv.h"
@@ -127,7 +127,19 @@ bool qn_bind_sides(qn_bind *b) {
   args->batch = (uint32_t)sides[0].batch;
   args->q_len = (uint32_t)sides[0].length;
   args->kv_len = (uint32_t)sides[1].length;
-  qn_attention_args_set_dense(spec, sides[0].layout, sides[1].layout, sides[2].layout,
-                              (qn_layout)qn_node_get_int(b->graph, b->node, "out_layout"), args);
+  qn_attention_args_set_dense(spec, sides[0].layout, sides[1].layout, sides[2].layout, b->out_layout, args);
+  return true;
+}
+
+bool qn_bind_tokens(qn_bind *b) {
+  const qn_tensor *x = qn_bind_operand(b, QN_ATTENTION_Q);
+  qn_attention_args *args = &b->binding->args;
+  b->tokens = 1;
+  for (int32_t d = 0; d + 1 < x->rank; d++) b->tokens *= x->dims[d];
+  if (x->rank < 1 || x->dims[x->rank - 1] != b->spec->v_head_dim || b->tokens > UINT32_MAX)
+    return qn_bind_refuse_shape(b, QN_ATTENTION_Q);
+  args->batch = 1;
+  args->q_len = (uint32_t)b->tokens;
+  qn_attention_args_set_dense(b->spec, QN_LAYOUT_TM, QN_LAYOUT_TM, QN_LAYOUT_TM, b->out_layout, args);
   return true;
 }

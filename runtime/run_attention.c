@@ -104,7 +104,7 @@ qn_status qn_run_attention(const qn_loaded_kernel *loaded, const qn_graph *graph
   qn_binding binding;
   qn_reason reason;
   void *data[QN_BOUND_RESULTS_MAX];
-  if (!qn_bind_attention(&loaded->spec, graph, attention, operands, operand_count, &binding, &reason))
+  if (!qn_bind_node(&loaded->spec, graph, attention, operands, operand_count, &binding, &reason))
     return qn_fail(context, QN_INVALID, "attention", "%s: expected %s, found %s", qn_why_sentence(reason.why),
                    reason.expected, reason.found);
   qn_results *results;

@@ -1,9 +1,9 @@
-// Whole graphs: attentions on a device, the rest on the reference executor.
+// Whole graphs: attentions and quantizes on a device, the rest on the reference executor.
 #include "runtime/bind_priv.h"
 #include "runtime/device_priv.h"
 #include "runtime/reference/reference_priv.h"
 
-// A kernel that one or several attentions share.
+// A kernel that one or several nodes share.
 typedef struct runner_kernel {
   qn_kernel *kernel;
   qn_loaded_kernel *loaded;
@@ -17,9 +17,9 @@ struct qn_runner {
   qn_device *device;
   qn_target target;
   qn_binary binary;
-  qn_runner_attention *attentions; // in graph order
-  runner_kernel *kernels;          // at most one an attention
-  uint32_t attention_count, kernel_count, capacity;
+  qn_runner_node *nodes;  // in graph order
+  runner_kernel *kernels; // at most one a node
+  uint32_t node_count, kernel_count, capacity;
 };
 
 // --- kernels ---------------------------------------------------------------------------------------------
@@ -45,36 +45,44 @@ static qn_status add_kernel(qn_runner *runner, const qn_kernel_spec *spec, const
   return QN_OK;
 }
 
-static qn_status add_attention(qn_runner *runner, qn_node node) {
-  qn_runner_attention *attention = &runner->attentions[runner->attention_count++];
+static bool may_have_kernel(const qn_graph *graph, qn_node node) {
+  qn_op op = qn_node_get_op(graph, node);
+  return op == QN_OP_attention || op == QN_OP_quantize;
+}
+
+static qn_status add_node(qn_runner *runner, qn_node node) {
+  qn_runner_node *added = &runner->nodes[runner->node_count++];
   qn_kernel_spec spec;
-  attention->node = node;
-  qn_status status = qn_kernel_spec_from_node(runner->graph, node, runner->target, &spec, &attention->reason);
+  added->node = node;
+  qn_status status =
+      qn_node_get_op(runner->graph, node) == QN_OP_attention
+          ? qn_kernel_spec_from_node(runner->graph, node, runner->target, &spec, &added->reason)
+          : qn_kernel_spec_from_quantize(runner->graph, node, runner->target, &spec, &added->reason);
   if (status == QN_UNSUPPORTED) return QN_OK;
   QN_TRY(status);
-  QN_TRY(add_kernel(runner, &spec, &attention->kernel));
-  attention->on_device = true;
+  QN_TRY(add_kernel(runner, &spec, &added->kernel));
+  added->on_device = true;
   return QN_OK;
 }
 
-static uint32_t count_attentions(const qn_graph *graph) {
+static uint32_t count_nodes(const qn_graph *graph) {
   uint32_t count = 0;
   for (qn_node node = qn_graph_get_first(graph); node != QN_NONE; node = qn_node_get_next(graph, node))
-    count += qn_node_get_op(graph, node) == QN_OP_attention;
+    count += may_have_kernel(graph, node);
   return count;
 }
 
 static qn_status prepare(qn_runner *runner) {
-  uint32_t count = count_attentions(runner->graph);
-  runner->attentions = qn_alloc_zero(runner->context, count * sizeof(*runner->attentions));
+  const qn_graph *graph = runner->graph;
+  uint32_t count = count_nodes(graph);
+  runner->nodes = qn_alloc_zero(runner->context, count * sizeof(*runner->nodes));
   runner->kernels = qn_alloc_zero(runner->context, count * sizeof(*runner->kernels));
   runner->capacity = count;
-  if (count > 0 && (!runner->attentions || !runner->kernels)) return qn_fail_memory(runner->context);
+  if (count > 0 && (!runner->nodes || !runner->kernels)) return qn_fail_memory(runner->context);
   QN_TRY(qn_device_get_target(runner->device, &runner->target));
   runner->binary = qn_device_get_binary(runner->device, runner->target);
-  for (qn_node node = qn_graph_get_first(runner->graph); node != QN_NONE;
-       node = qn_node_get_next(runner->graph, node))
-    if (qn_node_get_op(runner->graph, node) == QN_OP_attention) QN_TRY(add_attention(runner, node));
+  for (qn_node node = qn_graph_get_first(graph); node != QN_NONE; node = qn_node_get_next(graph, node))
+    if (may_have_kernel(graph, node)) QN_TRY(add_node(runner, node));
   return QN_OK;
 }
 
@@ -103,16 +111,16 @@ void qn_runner_destroy(qn_runner *runner) {
     qn_kernel_destroy(runner->kernels[i].kernel);
   }
   qn_free(runner->context, runner->kernels, runner->capacity * sizeof(*runner->kernels));
-  qn_free(runner->context, runner->attentions, runner->capacity * sizeof(*runner->attentions));
+  qn_free(runner->context, runner->nodes, runner->capacity * sizeof(*runner->nodes));
   qn_free(runner->context, runner, sizeof(*runner));
 }
 
-uint32_t qn_runner_get_attention_count(const qn_runner *runner) {
-  return runner->attention_count;
+uint32_t qn_runner_get_node_count(const qn_runner *runner) {
+  return runner->node_count;
 }
 
-const qn_runner_attention *qn_runner_get_attention(const qn_runner *runner, uint32_t index) {
-  return &runner->attentions[index];
+const qn_runner_node *qn_runner_get_node(const qn_runner *runner, uint32_t index) {
+  return &runner->nodes[index];
 }
 
 // --- a run -----------------------------------------------------------------------------------------------
@@ -122,9 +130,9 @@ typedef struct runner_run {
   const qn_reference_params *params;
 } runner_run;
 
-static qn_runner_attention *find_attention(const qn_runner *runner, qn_node node) {
-  for (uint32_t i = 0; i < runner->attention_count; i++)
-    if (runner->attentions[i].node == node) return &runner->attentions[i];
+static qn_runner_node *find_node(const qn_runner *runner, qn_node node) {
+  for (uint32_t i = 0; i < runner->node_count; i++)
+    if (runner->nodes[i].node == node) return &runner->nodes[i];
   return NULL;
 }
 
@@ -152,22 +160,24 @@ static qn_status make_results(const qn_graph *graph, qn_reference_call *call, qn
 static qn_status execute(void *user, qn_reference_call *call, qn_node node, const qn_tensor *const *operands,
                          uint32_t operand_count, bool *out_done) {
   const qn_runner *runner = ((const runner_run *)user)->runner;
-  qn_runner_attention *attention = find_attention(runner, node);
+  const qn_graph *graph = runner->graph;
+  qn_runner_node *found = find_node(runner, node);
   qn_counters before = { 0 };
   qn_binding binding;
   void *data[QN_BOUND_RESULTS_MAX];
-  if (!attention || !attention->kernel) return QN_OK;
-  const runner_kernel *kernel = find_kernel(runner, qn_kernel_get_info(attention->kernel)->name);
-  attention->counters = before;
-  attention->on_device = qn_bind_attention(qn_kernel_get_spec(attention->kernel), runner->graph, node, operands,
-                                           operand_count, &binding, &attention->reason);
-  if (!attention->on_device) return QN_OK;
-  QN_TRY(make_results(runner->graph, call, node, &binding, data));
+  if (!found || !found->kernel) return QN_OK;
+  const runner_kernel *kernel = find_kernel(runner, qn_kernel_get_info(found->kernel)->name);
+  found->counters = before;
+  found->on_device = qn_bind_node(qn_kernel_get_spec(found->kernel), graph, node, operands, operand_count,
+                                  &binding, &found->reason);
+  if (!found->on_device) return QN_OK;
+  QN_TRY(make_results(graph, call, node, &binding, data));
   if (runner->device->ops->get_counters) QN_TRY(qn_device_get_counters(runner->device, &before));
   if (qn_run_binding(kernel->loaded, &binding, operands, data) != QN_OK)
-    return qn_fail_within(runner->context, qn_context_get_error(runner->context)->status, "attention '%s'",
-                          qn_value_get_name(runner->graph, qn_node_get_result(runner->graph, node, 0)).text);
-  count(runner->device, &before, &attention->counters);
+    return qn_fail_within(runner->context, qn_context_get_error(runner->context)->status, "%s '%s'",
+                          qn_op_get_info(qn_node_get_op(graph, node))->name,
+                          qn_value_get_name(graph, qn_node_get_result(graph, node, 0)).text);
+  count(runner->device, &before, &found->counters);
   *out_done = true;
   return QN_OK;
 }

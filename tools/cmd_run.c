@@ -1,5 +1,5 @@
-// quench run: a whole graph, attention on a device and the rest on the reference executor; outputs as .npy
-// files. What is printed goes to standard output; progress, on a terminal only, to standard error.
+// quench run: a whole graph, attention and quantize on a device and the rest on the reference executor; outputs
+// as .npy files. What is printed goes to standard output; progress, on a terminal only, to standard error.
 #include "device.h"
 #include "inputs.h"
 
@@ -150,70 +150,87 @@ static void add_counters(qn_counters *sum, const qn_counters *counters) {
 #undef X
 }
 
-static void print_attention(const run_command *run, const qn_runner_attention *a) {
+// Attentions and quantizes, and how many of them the device ran.
+typedef struct run_tally {
+  uint32_t attentions, quantizes;
+} run_tally;
+
+static void count_node(run_tally *tally, qn_op op) {
+  tally->attentions += op == QN_OP_attention;
+  tally->quantizes += op == QN_OP_quantize;
+}
+
+static void print_node(const run_command *run, const qn_runner_node *n) {
   const qn_graph *graph = run->model.graph;
   const tool_options *o = &run->t->options;
-  qn_str name = qn_value_get_name(graph, qn_node_get_result(graph, a->node, 0));
-  qn_str layer = qn_node_get_layer(graph, a->node);
-  const char *kernel = a->on_device ? qn_kernel_get_info(a->kernel)->name : "";
+  const char *op = qn_op_get_info(qn_node_get_op(graph, n->node))->name;
+  qn_str name = qn_value_get_name(graph, qn_node_get_result(graph, n->node, 0));
+  qn_str layer = qn_node_get_layer(graph, n->node);
+  const char *kernel = n->on_device ? qn_kernel_get_info(n->kernel)->name : "";
   if (o->json) {
-    printf("{\"attention\": ");
+    printf("{\"%s\": ", op);
     tool_write_json(stdout, name.text, name.length);
     printf(", \"layer\": ");
     tool_write_json(stdout, layer.text, layer.length);
     printf(", \"device\": ");
-    tool_write_json_text(stdout, a->on_device ? qn_device_get_name(run->device.device) : "reference");
+    tool_write_json_text(stdout, n->on_device ? qn_device_get_name(run->device.device) : "reference");
     printf(", \"kernel\": \"%s\", \"target\": \"%s\", \"code\": \"%s\", \"expected\": ", kernel,
-           a->on_device ? qn_target_name(run->t->target) : "", qn_why_name(a->reason.why));
-    tool_write_json_text(stdout, a->reason.expected);
+           n->on_device ? qn_target_name(run->t->target) : "", qn_why_name(n->reason.why));
+    tool_write_json_text(stdout, n->reason.expected);
     printf(", \"found\": ");
-    tool_write_json_text(stdout, a->reason.found);
-    if (o->counters) printf(", \"counters\": "), print_counters(&a->counters, true);
+    tool_write_json_text(stdout, n->reason.found);
+    if (o->counters) printf(", \"counters\": "), print_counters(&n->counters, true);
     printf("}\n");
-  } else if (a->on_device) {
-    printf("attention %.*s: %s\n", (int)name.length, name.text, kernel);
-    if (o->counters) print_counters(&a->counters, false);
+  } else if (n->on_device) {
+    printf("%s %.*s: %s\n", op, (int)name.length, name.text, kernel);
+    if (o->counters) print_counters(&n->counters, false);
+  } else if (!run->runner) {
+    printf("%s %.*s: the reference executor\n", op, (int)name.length, name.text);
   } else {
-    printf("attention %.*s: the reference executor, since %s: expected %s, found %s\n", (int)name.length,
-           name.text, qn_why_sentence(a->reason.why), a->reason.expected, a->reason.found);
+    printf("%s %.*s: the reference executor, since %s: expected %s, found %s\n", op, (int)name.length,
+           name.text, qn_why_sentence(n->reason.why), n->reason.expected, n->reason.found);
   }
 }
 
-// The attentions of a graph that no device runs.
+// The attentions and quantizes of a graph that no device runs.
 static void print_reference(const run_command *run) {
   const qn_graph *graph = run->model.graph;
-  qn_runner_attention a = { .reason = { .why = QN_WHY_none } };
-  for (a.node = qn_graph_get_first(graph); a.node != QN_NONE; a.node = qn_node_get_next(graph, a.node)) {
-    if (qn_node_get_op(graph, a.node) != QN_OP_attention) continue;
-    qn_str name = qn_value_get_name(graph, qn_node_get_result(graph, a.node, 0));
-    if (run->t->options.json)
-      print_attention(run, &a);
-    else
-      printf("attention %.*s: the reference executor\n", (int)name.length, name.text);
+  qn_runner_node n = { .reason = { .why = QN_WHY_none } };
+  for (n.node = qn_graph_get_first(graph); n.node != QN_NONE; n.node = qn_node_get_next(graph, n.node)) {
+    qn_op op = qn_node_get_op(graph, n.node);
+    if (op == QN_OP_attention || op == QN_OP_quantize) print_node(run, &n);
   }
 }
 
-static void print_attentions(const run_command *run) {
+static void print_launched(const run_command *run, const run_tally *launched, const run_tally *all) {
+  printf("%u of %u attentions", launched->attentions, all->attentions);
+  if (all->quantizes) printf(" and %u of %u quantizes", launched->quantizes, all->quantizes);
+  printf(" on %s, kernels for %s\n", qn_device_get_name(run->device.device), qn_target_name(run->t->target));
+}
+
+static void print_nodes(const run_command *run) {
   const tool_options *o = &run->t->options;
   qn_counters sum = { 0 };
-  uint32_t count = run->runner ? qn_runner_get_attention_count(run->runner) : 0, launched = 0;
+  run_tally all = { 0 }, launched = { 0 };
+  uint32_t count = run->runner ? qn_runner_get_node_count(run->runner) : 0;
   if (!run->runner) print_reference(run);
   for (uint32_t i = 0; i < count; i++) {
-    const qn_runner_attention *a = qn_runner_get_attention(run->runner, i);
-    print_attention(run, a);
-    add_counters(&sum, &a->counters);
-    launched += a->on_device;
+    const qn_runner_node *n = qn_runner_get_node(run->runner, i);
+    qn_op op = qn_node_get_op(run->model.graph, n->node);
+    print_node(run, n);
+    add_counters(&sum, &n->counters);
+    count_node(&all, op);
+    if (n->on_device) count_node(&launched, op);
   }
-  if (o->counters && launched && o->json) {
+  uint32_t together = launched.attentions + launched.quantizes;
+  if (o->counters && together && o->json) {
     printf("{\"total\": "), print_counters(&sum, true);
     printf("}\n");
-  } else if (o->counters && launched) {
-    printf("%u attentions together\n", launched);
+  } else if (o->counters && together) {
+    printf("%u nodes together\n", together);
     print_counters(&sum, false);
   }
-  if (run->runner && !o->json)
-    printf("%u of %u attentions on %s, kernels for %s\n", launched, count,
-           qn_device_get_name(run->device.device), qn_target_name(run->t->target));
+  if (run->runner && !o->json) print_launched(run, &launched, &all);
 }
 
 static void print_output(const run_command *run, uint32_t index) {
@@ -259,7 +276,7 @@ static bool run_model(run_command *run) {
   if (!execute(run) || !write_files(run)) return false;
   if (*run->device.absent)
     fprintf(stderr, "no device, so the reference executor runs it all: %s\n", run->device.absent);
-  print_attentions(run);
+  print_nodes(run);
   for (uint32_t i = 0; i < qn_results_get_count(run->results); i++) print_output(run, i);
   return true;
 }

@@ -260,28 +260,30 @@ QN_API void qn_device_reset_counters(qn_device *device);
 
 // --- whole graphs ----------------------------------------------------------------------------------------
 
-// A graph that runs with its attentions on a device and the rest on the reference executor. An attention that
-// the device's target has no kernel for runs on the reference executor too, and the runner says why.
+// A graph that runs with its attentions and quantizes on a device and the rest on the reference executor. A
+// node that the device's target has no kernel for runs on the reference executor too, and the runner says why.
 // Thread-safety: unsafe.
 typedef struct qn_runner qn_runner;
 
-typedef struct qn_runner_attention {
+// An attention, or a quantize: what was not fused runs on the device as two kernels.
+typedef struct qn_runner_node {
   qn_node node;
   const qn_kernel *kernel; // NULL: there is none, and `reason` says why
   bool on_device;          // false: the reference executor; of the last run, else what the next will try
   qn_reason reason;        // why not the device
   qn_counters counters;    // of the last run; all 0 where the device does not count
-} qn_runner_attention;
+} qn_runner_node;
 
-// Compiles the kernel of each attention, each distinct one once, and loads it. `graph`, which must not change,
-// `compiler` and `device` outlive the runner and belong to one context. Errors: those of compiling and loading.
+// Compiles the kernel of each of these nodes, each distinct one once, and loads it. `graph`, which must not
+// change, `compiler` and `device` outlive the runner and belong to one context. Errors: those of compiling and
+// loading.
 QN_API qn_status qn_runner_create(const qn_graph *graph, qn_compiler *compiler, qn_device *device,
                                   qn_runner **out_runner);
 // NULL is allowed.
 QN_API void qn_runner_destroy(qn_runner *runner);
-QN_API uint32_t qn_runner_get_attention_count(const qn_runner *runner);
+QN_API uint32_t qn_runner_get_node_count(const qn_runner *runner);
 // In graph order. Lives as long as the runner; a run changes what it says.
-QN_API const qn_runner_attention *qn_runner_get_attention(const qn_runner *runner, uint32_t index);
+QN_API const qn_runner_node *qn_runner_get_node(const qn_runner *runner, uint32_t index);
 // Runs the graph as qn_reference_run does. `params` must leave `execute` to the runner and be in mode DECLARED.
 // Errors: QN_INVALID for params that do not, and for a graph that has changed; those of qn_reference_run; the
 // words of the device.

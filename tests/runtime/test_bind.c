@@ -86,7 +86,7 @@ static bool is_bound(subject *s) {
                QN_OK, "%s", qn_context_get_error(context)->message);
   for (int i = 0; i < QN_ATTENTION_OPERAND_COUNT; i++)
     operands[i] = s->operands[i].rank >= 0 ? &s->operands[i] : NULL;
-  return qn_bind_attention(&s->spec, graph, qn_graph_get_last(graph), operands, QN_ATTENTION_OPERAND_COUNT,
+  return qn_bind_node(&s->spec, graph, qn_graph_get_last(graph), operands, QN_ATTENTION_OPERAND_COUNT,
                            &s->binding, &s->reason);
 }
 

@@ -172,10 +172,10 @@ static void check(const char *text, int launches) {
   cr_assert_eq(qn_reference_run(graph, &params, &wanted), QN_OK, "%s\n%s",
                qn_context_get_error(context)->message, text);
   int launched = 0;
-  for (uint32_t i = 0; i < qn_runner_get_attention_count(runner); i++)
-    launched += qn_runner_get_attention(runner, i)->on_device;
-  cr_assert_eq(launched, launches, "%d launches: %s\n%s", launched,
-               qn_runner_get_attention(runner, 0)->reason.found, text);
+  for (uint32_t i = 0; i < qn_runner_get_node_count(runner); i++)
+    launched += qn_runner_get_node(runner, i)->on_device;
+  cr_assert_eq(launched, launches, "%d launches: %s\n%s", launched, qn_runner_get_node(runner, 0)->reason.found,
+               text);
   if (!emulator) cr_assert_eq(device.launches, launches);
   device.launches = 0;
   for (uint32_t i = 0; i < qn_results_get_count(found); i++)
@@ -314,8 +314,8 @@ Test(runner_emulator, lengths_that_lead_outside_are_refused) {
     qn_elements_store_ints(QN_S32, cases[i].starts, 4, (void *)inputs[3].data);
     cr_assert_eq(qn_runner_run(runner, &params, &results), QN_INVALID,
                  "the reference executor refuses them too");
-    cr_expect_not(qn_runner_get_attention(runner, 0)->on_device);
-    cr_expect_str_eq(qn_runner_get_attention(runner, 0)->reason.found, cases[i].found);
+    cr_expect_not(qn_runner_get_node(runner, 0)->on_device);
+    cr_expect_str_eq(qn_runner_get_node(runner, 0)->reason.found, cases[i].found);
   }
   qn_runner_destroy(runner);
   for (uint32_t i = 0; i < input_count; i++) free((void *)inputs[i].data);
@@ -334,11 +334,11 @@ Test(runner, one_kernel_serves_alike_attentions) {
              "  a: f16[B,2,T,64] = attention(q, k, v)\n  b: f16[B,2,T,64] = attention(a, k, v)\n"
              "  c: f16[B,2,T,64] = attention(b, k, v)[causal=top_left]\n  return c\n}\n");
   qn_runner *runner = create();
-  cr_assert_eq(qn_runner_get_attention_count(runner), 3);
-  const qn_kernel *a = qn_runner_get_attention(runner, 0)->kernel;
+  cr_assert_eq(qn_runner_get_node_count(runner), 3);
+  const qn_kernel *a = qn_runner_get_node(runner, 0)->kernel;
   cr_assert_not_null(a);
-  cr_assert_eq(qn_runner_get_attention(runner, 1)->kernel, a);
-  cr_assert_neq(qn_runner_get_attention(runner, 2)->kernel, a);
+  cr_assert_eq(qn_runner_get_node(runner, 1)->kernel, a);
+  cr_assert_neq(qn_runner_get_node(runner, 2)->kernel, a);
   cr_assert_eq(qn_kernel_get_info(a)->binary, QN_PTX, "the device takes nothing else");
   cr_assert_eq(qn_kernel_get_spec(a)->target, QN_TARGET_sm_90a);
   cr_assert_eq(device.loaded, 2);
@@ -358,7 +358,7 @@ Test(runner, counts_each_launch_by_itself) {
   for (int run = 0; run < 2; run++) {
     cr_assert_eq(qn_runner_run(runner, &params, &results), QN_OK);
     qn_results_destroy(results);
-    for (uint32_t i = 0; i < 2; i++) cr_assert_eq(qn_runner_get_attention(runner, i)->counters.blocks, 4);
+    for (uint32_t i = 0; i < 2; i++) cr_assert_eq(qn_runner_get_node(runner, i)->counters.blocks, 4);
   }
   qn_runner_destroy(runner);
 }
@@ -400,7 +400,7 @@ Test(runner, what_has_no_kernel_runs_on_the_reference_executor) {
   for (size_t i = 0; i < QN_COUNT(cases); i++) {
     read_graph(cases[i].text);
     qn_runner *runner = create();
-    const qn_runner_attention *attention = qn_runner_get_attention(runner, 0);
+    const qn_runner_node *attention = qn_runner_get_node(runner, 0);
     cr_assert_null(attention->kernel);
     cr_assert_not(attention->on_device);
     cr_assert_eq(attention->reason.why, cases[i].why, "%s\n%s", qn_why_name(attention->reason.why),
@@ -423,7 +423,7 @@ Test(runner, a_short_mask_is_seen_at_the_run) {
   fill_inputs();
   qn_reference_params params = params_of();
   qn_runner *runner = create();
-  const qn_runner_attention *attention = qn_runner_get_attention(runner, 0);
+  const qn_runner_node *attention = qn_runner_get_node(runner, 0);
   cr_assert(attention->on_device, "before a run: what it will try");
   cr_assert_eq(qn_runner_run(runner, &params, &results), QN_OK);
   qn_results_destroy(results);
