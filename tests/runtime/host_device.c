@@ -128,6 +128,46 @@ static qn_status run_row(qn_context *context, const row *r) {
   return status;
 }
 
+// A tensor of the launch; NULL where there is none.
+static double *read_plane(qn_dtype dtype, uint64_t base, uint64_t count) {
+  double *plane = base ? malloc((count + 1) * sizeof *plane) : NULL;
+  for (uint64_t i = 0; plane && i < count; i++) plane[i] = read(dtype, base, (int64_t)i);
+  return plane;
+}
+
+// The schedule `quantize`, on tokens of one head that lie one behind the other: scales are then where
+// qn_quantize has them.
+static qn_status quantize_tokens(qn_context *context, const qn_kernel_spec *spec, const qn_launch_params *p) {
+  const qn_scheme *scheme = &spec->output;
+  const uint64_t columns = spec->v_head_dim, scales = scheme->granularity == QN_PER_CHANNEL ? columns : 1;
+  const int64_t dims[] = { p->q_len, (int64_t)columns };
+  double *planes[] = { read_plane(spec->out_dtype, p->q, p->q_len * columns),
+                       read_plane(qn_scheme_get_read_scale(scheme), p->output_scale, scales),
+                       read_plane(qn_scheme_get_zero_point(scheme), p->output_zero_point, scales),
+                       read_plane(spec->pre_scale_dtype, p->pre_scale, columns),
+                       read_plane(QN_F32, p->scale_bound, 1) };
+  int64_t code_dims[2];
+  qn_quantized_dims(scheme, 2, dims, code_dims);
+  const uint64_t count = (uint64_t)(code_dims[0] * code_dims[1]);
+  void *codes = malloc(count + 1);
+  qn_status status = qn_quantize(context,
+                                 &(qn_quantize_args){ .scheme = scheme,
+                                                      .rank = 2,
+                                                      .dims = dims,
+                                                      .scale = { planes[1], planes[1] ? scales : 0 },
+                                                      .zero_point = { planes[2], planes[2] ? scales : 0 },
+                                                      .pre_scale = { planes[3], planes[3] ? columns : 0 },
+                                                      .scale_bound = { planes[4], planes[4] ? 1 : 0 } },
+                                 planes[0],
+                                 &(qn_quantized){ .codes = codes,
+                                                  .scales = (void *)(uintptr_t)p->block_scale,
+                                                  .zero_points = (void *)(uintptr_t)p->zero_points });
+  if (status == QN_OK) qn_elements_pack((qn_dtype)scheme->target, codes, count, (void *)(uintptr_t)p->out);
+  free(codes);
+  for (size_t i = 0; i < QN_COUNT(planes); i++) free(planes[i]);
+  return status;
+}
+
 static qn_status host_launch(const qn_loaded_kernel *loaded, const qn_grid *grid, void *stream) {
   host_device *device = host_of(loaded->device);
   const qn_kernel_spec *spec = &loaded->spec;
@@ -136,6 +176,7 @@ static qn_status host_launch(const qn_loaded_kernel *loaded, const qn_grid *grid
   QN_TRY(planted(device, "launch"));
   device->launches++;
   device->counters.blocks += grid->blocks[0];
+  if (spec->schedule == QN_SCHEDULE_quantize) return quantize_tokens(device->base.context, spec, p);
   const char *sequences = (const char *)(uintptr_t)p->cu_seqlens_q;
   uint32_t pack = qn_kernel_get_pack(spec);
   int64_t q_tiles = (p->q_len * pack + spec->tile_q - 1) / spec->tile_q;

@@ -2,13 +2,12 @@
 // fails. In the suite `runner` the device is a loop of C (host_device.h) and NVRTC an imitation; in
 // `runner_emulator` both are real. The oracle is the reference executor.
 #include "quant/elements_priv.h"
+#include "tests/runtime/graph_inputs.h"
 #include "tests/runtime/host_device.h"
 #include "tests/runtime/scratch.h"
 
 #include <criterion/criterion.h>
 #include <quench/quench.h>
-
-enum { INPUTS_MAX = 8 };
 
 static qn_context *context;
 static qn_compiler *compiler;
@@ -17,8 +16,7 @@ static host_device device;
 static qn_device *emulator; // NULL in the suite `runner`
 static scratch folder;
 static char log_path[300];
-static qn_tensor inputs[INPUTS_MAX];
-static uint32_t input_count;
+static graph_inputs inputs;
 
 static void set_up(void) {
   folder = scratch_create();
@@ -33,13 +31,12 @@ static void set_up(void) {
   host_device_open(&device, context, 90);
   emulator = NULL;
   graph = NULL;
-  input_count = 0;
 }
 
 static void tear_down(void) {
   cr_assert_eq(device.blocks, 0, "%d blocks of device memory are left", device.blocks);
   cr_assert_eq(device.loaded, 0, "%d kernels are left on the device", device.loaded);
-  for (uint32_t i = 0; i < input_count; i++) free((void *)inputs[i].data);
+  graph_inputs_free(&inputs);
   qn_graph_destroy(graph);
   qn_compiler_destroy(compiler);
   host_device_close(&device);
@@ -79,64 +76,15 @@ static qn_device *device_of_suite(void) {
 // --- graphs and their inputs -------------------------------------------------------------------------------
 
 static void read_graph(const char *text) {
-  qn_status status = qn_graph_read_text(context, "test", text, strlen(text), &graph);
-  const qn_error *error = qn_context_get_error(context);
-  cr_assert_eq(status, QN_OK, "%s: %s\n%s", error->place, error->message, text);
-}
-
-// B 2, T 5, N 7, M 3.
-static bool find_dim(void *user, const char *symbol, int64_t *out_value) {
-  static const char names[] = "BTNM";
-  static const int64_t sizes[] = { 2, 5, 7, 3 };
-  (void)user;
-  const char *at = strchr(names, symbol[0]);
-  if (at) *out_value = sizes[at - names];
-  return at != NULL;
-}
-
-// Inputs of these names are lengths: of keys for each of B sequences, or where three sequences start among the
-// T tokens of q and the N of k and v. The second has no query.
-static bool fill_lengths(const char *name, const qn_tensor *x, void *data) {
-  static const struct {
-    const char *name;
-    int64_t values[4];
-    uint64_t count;
-  } lengths[] = { { "n", { 7, 3 }, 2 }, { "cq", { 0, 2, 2, 5 }, 4 }, { "ck", { 0, 3, 4, 7 }, 4 } };
-  for (size_t i = 0; i < QN_COUNT(lengths); i++) {
-    if (strcmp(name, lengths[i].name) != 0) continue;
-    qn_elements_store_ints(x->dtype, lengths[i].values, lengths[i].count, data);
-    return true;
-  }
-  return false;
+  graph = graph_of_text(context, text);
 }
 
 static void fill_inputs(void) {
-  uint32_t state = 1;
-  for (qn_node node = qn_graph_get_first(graph); node != QN_NONE; node = qn_node_get_next(graph, node)) {
-    if (qn_node_get_op(graph, node) != QN_OP_input) continue;
-    qn_type_info type = qn_type_get_info(graph, qn_value_get_type(graph, qn_node_get_result(graph, node, 0)));
-    qn_tensor *x = &inputs[input_count++];
-    uint64_t count = 1;
-    *x = (qn_tensor){ .dtype = type.dtype, .rank = type.rank };
-    for (int32_t d = 0; d < type.rank; d++) {
-      cr_assert(qn_dim_evaluate(graph, type.dims[d], find_dim, NULL, &x->dims[d]));
-      count *= (uint64_t)x->dims[d];
-    }
-    x->bytes = qn_dtype_bytes(type.dtype, count);
-    char *data = malloc(x->bytes + 1);
-    x->data = data;
-    if (fill_lengths(qn_value_get_name(graph, qn_node_get_result(graph, node, 0)).text, x, data)) continue;
-    for (uint64_t i = 0; i < count; i++) {
-      state = state * 1664525u + 1013904223u;
-      double value = type.dtype == QN_BOOL ? state >> 30 != 0 : ((double)(state >> 24) - 128) / 64;
-      if (type.rank == 0) value = 0.01;
-      qn_elements_store(type.dtype, &value, 1, true, data + i * qn_element_size(type.dtype));
-    }
-  }
+  inputs = graph_inputs_make(graph);
 }
 
 static qn_reference_params params_of(void) {
-  return (qn_reference_params){ .inputs = inputs, .input_count = input_count };
+  return (qn_reference_params){ .inputs = inputs.tensors, .input_count = inputs.count };
 }
 
 static qn_runner *create(void) {
@@ -183,8 +131,7 @@ static void check(const char *text, int launches) {
   qn_results_destroy(found);
   qn_results_destroy(wanted);
   qn_runner_destroy(runner);
-  for (uint32_t i = 0; i < input_count; i++) free((void *)inputs[i].data);
-  input_count = 0;
+  graph_inputs_free(&inputs);
   qn_graph_destroy(graph);
   graph = NULL;
 }
@@ -311,14 +258,14 @@ Test(runner_emulator, lengths_that_lead_outside_are_refused) {
   qn_reference_params params = params_of();
   qn_runner *runner = create();
   for (size_t i = 0; i < QN_COUNT(cases); i++) {
-    qn_elements_store_ints(QN_S32, cases[i].starts, 4, (void *)inputs[3].data);
+    qn_elements_store_ints(QN_S32, cases[i].starts, 4, (void *)inputs.tensors[3].data);
     cr_assert_eq(qn_runner_run(runner, &params, &results), QN_INVALID,
                  "the reference executor refuses them too");
     cr_expect_not(qn_runner_get_node(runner, 0)->on_device);
     cr_expect_str_eq(qn_runner_get_node(runner, 0)->reason.found, cases[i].found);
   }
   qn_runner_destroy(runner);
-  for (uint32_t i = 0; i < input_count; i++) free((void *)inputs[i].data);
+  graph_inputs_free(&inputs);
   qn_graph_destroy(graph);
 }
 
@@ -368,7 +315,7 @@ Test(runner, a_batch_of_nothing_launches_nothing) {
   read_graph("graph (q: f16[B,2,T,64], k: f16[B,2,T,64], v: f16[B,2,T,64]) {\n"
              "  a: f16[B,2,T,64] = attention(q, k, v)\n  return a\n}\n");
   fill_inputs();
-  for (uint32_t i = 0; i < 3; i++) inputs[i].dims[0] = 0, inputs[i].bytes = 0;
+  for (uint32_t i = 0; i < 3; i++) inputs.tensors[i].dims[0] = 0, inputs.tensors[i].bytes = 0;
   qn_reference_params params = params_of();
   qn_runner *runner = create();
   cr_assert_eq(qn_runner_run(runner, &params, &results), QN_OK, "%s", qn_context_get_error(context)->message);
@@ -430,7 +377,7 @@ Test(runner, a_short_mask_is_seen_at_the_run) {
   cr_assert_not(attention->on_device);
   cr_assert_eq(attention->reason.why, QN_WHY_mask_shape);
   cr_assert_str_eq(attention->reason.found, "a mask of 3 columns for 7 keys");
-  for (int i = 1; i <= 2; i++) inputs[i].dims[2] = 3, inputs[i].bytes = 2 * 2 * 3 * 64 * 2;
+  for (int i = 1; i <= 2; i++) inputs.tensors[i].dims[2] = 3, inputs.tensors[i].bytes = 2 * 2 * 3 * 64 * 2;
   cr_assert_eq(qn_runner_run(runner, &params, &results), QN_OK);
   qn_results_destroy(results);
   cr_assert(attention->on_device, "and with as many keys on the device again");
@@ -527,7 +474,7 @@ Test(runner, one_attention_by_itself) {
   fill_inputs();
   qn_kernel *kernel;
   qn_loaded_kernel *loaded = load_small(&kernel);
-  const qn_tensor *operands[] = { &inputs[0], &inputs[1], &inputs[2] };
+  const qn_tensor *operands[] = { &inputs.tensors[0], &inputs.tensors[1], &inputs.tensors[2] };
   qn_reference_params params = params_of();
   qn_results *found, *wanted;
   cr_assert_eq(qn_run_attention(loaded, graph, qn_graph_get_last(graph), operands, 3, &found), QN_OK);
@@ -547,22 +494,22 @@ Test(runner, tensors_that_a_kernel_cannot_take_are_refused) {
   qn_loaded_kernel *loaded = load_small(&kernel);
   qn_node node = qn_graph_get_last(graph);
   qn_results *results;
-  qn_tensor other = inputs[1];
-  const qn_tensor *operands[] = { &inputs[0], &other, &inputs[2] };
+  qn_tensor other = inputs.tensors[1];
+  const qn_tensor *operands[] = { &inputs.tensors[0], &other, &inputs.tensors[2] };
   assert_error(qn_run_attention(loaded, graph, node, operands, 2, &results), QN_INVALID, "attention", "no v");
   other.dtype = QN_BF16;
   assert_error(qn_run_attention(loaded, graph, node, operands, 3, &results), QN_INVALID, "attention",
                "k in bf16, not f16");
-  other = inputs[1], other.dims[3] = 32;
+  other = inputs.tensors[1], other.dims[3] = 32;
   assert_error(qn_run_attention(loaded, graph, node, operands, 3, &results), QN_INVALID, "attention",
                "k as [2,2,5,32]");
-  other = inputs[1], other.rank = 3;
+  other = inputs.tensors[1], other.rank = 3;
   assert_error(qn_run_attention(loaded, graph, node, operands, 3, &results), QN_INVALID, "attention",
                "k as [2,2,5]");
-  other = inputs[1], other.dims[0] = 1;
+  other = inputs.tensors[1], other.dims[0] = 1;
   assert_error(qn_run_attention(loaded, graph, node, operands, 3, &results), QN_INVALID, "attention",
                "k as [1,2,5,64]");
-  other = inputs[1], other.dims[2] = 4;
+  other = inputs.tensors[1], other.dims[2] = 4;
   assert_error(qn_run_attention(loaded, graph, node, operands, 3, &results), QN_INVALID, "attention",
                "v as [2,2,5,64]");
   cr_assert_eq(device.launches, 0);

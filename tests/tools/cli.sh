@@ -264,6 +264,11 @@ if "$quench" compile --spec head_dim=64 > /dev/null 2>&1; then
   report "counters do not change" "$("$quench" $run --stats two.qn > "$dir/a"; "$quench" $run --stats two.qn | diff "$dir/a" -)"
   expect "counters as JSON" 0 '"multiply_adds": ' $run --stats --json two.qn
   expect "what has no kernel, and why" 0 "the reference executor, since" $run missed.qn
+  expect "a refused fusion is two kernels" 0 "2 of 3 attentions and 1 of 2 quantizes on emulator" $run missed.qn
+  expect "a quantize with its kernel" 0 "quantize y2: qn_quantize_bf16_d64_h1_fp8_static" $run missed.qn
+  expect "a quantize without one" 0 "quantize y1: the reference executor, since" $run missed.qn
+  expect "what all nodes executed" 0 "3 nodes together" $run --stats missed.qn
+  expect "a quantize as JSON" 0 '{"quantize": "y2", "layer": "layers.2", "device": "emulator: sm_90a", ' $run --json missed.qn
   QUENCH_LIBCUDA=/nowhere expect "no CUDA" 2 "/nowhere" run --device cuda two.qn
   expect "verify on the emulator" 0 "3 of 3 kinds" verify --device emulator two.qn --dim B=1 --dim T=5
   # A kernel that divides wrongly, then one whose weights are wrong, which its codes cannot know of.
