@@ -63,8 +63,33 @@ Test(spec_from_quantize, channels) {
                qn_context_get_error(context)->message);
 }
 
+Test(spec_from_quantize, the_last_axis_by_its_number) {
+  cr_assert_eq(read("x: f32[B,T,64], s: f32[64]", "y = quantize(x, s)[scheme=fp8_channel{axis=2}]"), QN_OK,
+               "%s", qn_context_get_error(context)->message);
+  cr_expect_eq(spec.output.axis, -1);
+}
+
+// A zero point that is not given is 0.
+Test(spec_from_quantize, zero_points) {
+  cr_assert_eq(read("x: f16[T,64], s: f32[]", "y = quantize(x, s)[scheme=int8_static]"), QN_OK, "%s",
+               qn_context_get_error(context)->message);
+  cr_expect_eq(spec.output.zero_point, QN_ZERO_POINT_NONE);
+  qn_graph_destroy(graph);
+  cr_assert_eq(read("x: f16[T,64], s: f32[], z: s8[]", "y = quantize(x, s, z)[scheme=int8_static]"), QN_OK,
+               "%s", qn_context_get_error(context)->message);
+  cr_expect_eq(spec.output.zero_point, QN_ZERO_POINT_AFTER);
+  qn_graph_destroy(graph);
+  refuses("x: f16[T,64], s: f32[], z: s8[3]", "y = quantize(x, s, z)[scheme=int8_static]", "scale_length");
+  cr_expect_str_eq(reason.expected, "zero_point of one element");
+}
+
 Test(spec_from_quantize, another_axis) {
   refuses("x: f32[32,64], s: f32[32]", "y = quantize(x, s)[scheme=fp8_channel{axis=0}]", "granularity");
+}
+
+Test(spec_from_quantize, another_type) {
+  refuses("x: f64[T,64], s: f32[]", "y = quantize(x, s)[scheme=fp8_static]", "dtype");
+  cr_expect_str_eq(reason.expected, "x in f16, bf16 or f32");
 }
 
 Test(spec_from_quantize, unknown_width) {
