@@ -384,7 +384,7 @@ int main(int argc, char **argv) {
   int major, minor, failures = 0;
   make_cases(cases);
   if (qn_context_create(NULL, &context) != QN_OK) return 1;
-  if (qn_compiler_create(context, qn_compiler_params(.cache_dir = ""), &compiler) != QN_OK) return 1;
+  if (qn_compiler_create(context, NULL, &compiler) != QN_OK) return 1;
   bool found = qn_compiler_get_nvrtc(compiler, &path, &major, &minor) == QN_OK;
   printf("1..%d\n", CASES);
   for (int i = 0; i < CASES; i++) {

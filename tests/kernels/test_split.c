@@ -15,9 +15,6 @@ static qn_compiler *compiler;
 static qn_device *devices[QN_TARGET_COUNT];
 
 static void set_up(void) {
-#ifdef __SANITIZE_ADDRESS__
-  cr_skip_test("NVRTC leaks what it allocates when it is loaded");
-#endif
   const char *path;
   int major, minor;
   cr_assert_eq(qn_context_create(NULL, &context), QN_OK);

@@ -19,9 +19,6 @@ static qn_context *context;
 static qn_compiler *compiler;
 
 static void setup(void) {
-#ifdef __SANITIZE_ADDRESS__
-  cr_skip_test("NVRTC leaks what it allocates when it is loaded");
-#endif
   const char *path;
   int major, minor;
   cr_assert_eq(qn_context_create(NULL, &context), QN_OK);
