@@ -82,7 +82,7 @@ static int list_rules(tool *t, tool_output *output, void *user) {
     else if (o->operand)
       print_one(to, &rule);
     else
-      fprintf(to, "%-36s %-18s %s\n", rule.name, rule.family, rule.doc);
+      fprintf(to, "%-36s %-19s %s\n", rule.name, rule.family, rule.doc);
   }
   if (o->operand && !found) return tool_error(o->operand, "no such rule", "quench rules lists them");
   return TOOL_DONE;
