@@ -2,8 +2,7 @@
 
 #include "ir/base_priv.h"
 
-#include <criterion/criterion.h>
-#include <quench/kernel.h>
+#include "tests/codegen/codegen_test.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -26,20 +25,6 @@ static void teardown(void) {
   free(names);
 }
 TestSuite(names, .init = setup, .fini = teardown);
-
-static qn_kernel_spec plain(void) {
-  return (qn_kernel_spec){
-    .target = QN_TARGET_sm_90a,
-    .dtype = QN_BF16,
-    .out_dtype = QN_BF16,
-    .head_dim = 128,
-    .v_head_dim = 128,
-    .heads = 32,
-    .kv_heads = 8,
-    .window_left = -1,
-    .window_right = -1,
-  };
-}
 
 static void add(const qn_kernel_spec *spec) {
   cr_assert_lt(count, NAMES_MAX);
@@ -140,7 +125,7 @@ Test(names, of_schemes) {
     for (size_t i = 0; i < QN_COUNT(FIELDS); i++)
       for (size_t j = i; j < QN_COUNT(FIELDS); j++) {
         char text[QN_SCHEME_TEXT_MAX];
-        qn_kernel_spec spec = plain();
+        qn_kernel_spec spec = usual();
         snprintf(text, sizeof text, "%s{%s%s%s}", qn_scheme_family_name((qn_scheme_family)family), FIELDS[i],
                  i == j ? "" : ", ", i == j ? "" : FIELDS[j]);
         bool two_of_one = i != j && strcspn(FIELDS[i], "=") == strcspn(FIELDS[j], "=") &&
@@ -206,7 +191,7 @@ static void apply(qn_kernel_spec *spec, int index) {
 Test(names, of_specs) {
   for (int i = 0; i < CHANGE_COUNT; i++)
     for (int j = i; j < CHANGE_COUNT; j++) {
-      qn_kernel_spec spec = plain();
+      qn_kernel_spec spec = usual();
       apply(&spec, i);
       apply(&spec, j);
       add(&spec);

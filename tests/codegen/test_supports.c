@@ -3,23 +3,14 @@
 #include "codegen/launch_priv.h"
 #include "ir/base_priv.h"
 
-#include <criterion/criterion.h>
+#include "tests/codegen/codegen_test.h"
 #include <criterion/new/assert.h>
 #include <math.h>
 
-static qn_kernel_spec plain(void) {
-  return (qn_kernel_spec){
-    .target = QN_TARGET_sm_90a,
-    .dtype = QN_BF16,
-    .out_dtype = QN_BF16,
-    .head_dim = 128,
-    .v_head_dim = 128,
-    .heads = 32,
-    .kv_heads = 8,
-    .window_left = -1,
-    .window_right = -1,
-    .output = qn_scheme_of(QN_SCHEME_fp8_static),
-  };
+static qn_kernel_spec fused(void) {
+  qn_kernel_spec spec = usual();
+  spec.output = qn_scheme_of(QN_SCHEME_fp8_static);
+  return spec;
 }
 
 // One row a refusal: what is changed in a spec that is supported, and what is said about it.
@@ -133,7 +124,7 @@ static qn_kernel_spec plain(void) {
 Test(supports, refusals_say_what_was_expected_and_found){
 #define X(code, change, expect, find)                                                                          \
   {                                                                                                            \
-    qn_kernel_spec s = plain();                                                                                \
+    qn_kernel_spec s = fused();                                                                                \
     qn_reason reason;                                                                                          \
     change;                                                                                                    \
     cr_expect_not(qn_target_supports(&s, &reason), #change);                                                   \
@@ -160,7 +151,7 @@ Test(supports, all_that_is_promised) {
         for (int mask = 0; mask <= QN_MASK_BOOLEAN; mask++)
           for (size_t output = 0; output < QN_COUNT(OUTPUTS); output++)
             for (int numerics = 0; numerics < 2; numerics++) {
-              qn_kernel_spec s = plain();
+              qn_kernel_spec s = fused();
               qn_reason reason;
               s.target = (qn_target)target;
               s.dtype = s.out_dtype = s.mask_dtype = DTYPES[type];
@@ -182,7 +173,7 @@ Test(targets, names) {
 
 Test(spec, names_are_readable_and_short) {
   char name[128], other[128];
-  qn_kernel_spec s = plain();
+  qn_kernel_spec s = fused();
   qn_kernel_format_name(&s, name);
   cr_expect_str_eq(name, "qn_attention_mma_bf16_d128_h32_8_fp8_static");
   s.pack_heads = true;
@@ -211,7 +202,7 @@ Test(spec, names_are_readable_and_short) {
   qn_kernel_format_name(&s, name);
   cr_expect_str_eq(name,
                    "qn_attention_mma_bf16_d128_h32_8_causal_w255_x_softcap41f00000_alibi_sinks_f32_varlen_s64");
-  s = plain();
+  s = fused();
   s.window_right = 0;
   s.sinks_dtype = QN_BF16;
   s.kv_lengths = true;
@@ -219,7 +210,7 @@ Test(spec, names_are_readable_and_short) {
   s.output = qn_scheme_of(QN_SCHEME_none);
   qn_kernel_format_name(&s, name);
   cr_expect_str_eq(name, "qn_attention_mma_bf16_d128_h32_8_wx_0_sinks_kvlen");
-  s = plain();
+  s = fused();
   s.mask = QN_MASK_ADDITIVE;
   s.mask_dtype = QN_F32;
   s.scale = 1;

@@ -2,6 +2,7 @@
 // fails. In the suite `runner` the device is a loop of C (host_device.h) and NVRTC an imitation; in
 // `runner_emulator` both are real. The oracle is the reference executor.
 #include "quant/elements_priv.h"
+#include "tests/runtime/emulated.h"
 #include "tests/runtime/graph_inputs.h"
 #include "tests/runtime/host_device.h"
 #include "tests/runtime/scratch.h"
@@ -47,18 +48,7 @@ static void tear_down(void) {
 TestSuite(runner, .init = set_up, .fini = tear_down);
 
 static void set_up_emulator(void) {
-#ifdef __SANITIZE_ADDRESS__
-  cr_skip_test("NVRTC leaks what it allocates when it is loaded");
-#endif
-  const char *path;
-  int major, minor;
-  cr_assert_eq(qn_context_create(NULL, &context), QN_OK);
-  cr_assert_eq(qn_compiler_create(context, qn_compiler_params(.cache_dir = FAKE_DIR "/kernels"), &compiler),
-               QN_OK);
-  qn_status status = qn_compiler_get_nvrtc(compiler, &path, &major, &minor);
-  if (status == QN_UNAVAILABLE) cr_skip_test("%s", qn_context_get_error(context)->message);
-  cr_assert_eq(qn_device_create_emulator(context, qn_emulator_params(.target = QN_TARGET_sm_90a), &emulator),
-               QN_OK);
+  emulated_open(&context, &compiler, &emulator);
 }
 
 static void tear_down_emulator(void) {

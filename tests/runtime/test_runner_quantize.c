@@ -1,6 +1,7 @@
 // Graphs with quantize nodes on a device: operands and results of every kind of scheme, and the attention whose
 // fusion was refused. All bytes are those of the reference executor. In the suite `runner_quantize` the device
 // is a loop of C (host_device.h); in `runner_quantize_emulator` kernels are real.
+#include "tests/runtime/emulated.h"
 #include "tests/runtime/graph_inputs.h"
 #include "tests/runtime/host_device.h"
 
@@ -30,18 +31,7 @@ static void tear_down(void) {
 TestSuite(runner_quantize, .init = set_up, .fini = tear_down);
 
 static void set_up_emulator(void) {
-#ifdef __SANITIZE_ADDRESS__
-  cr_skip_test("NVRTC leaks what it allocates when it is loaded");
-#endif
-  const char *path;
-  int major, minor;
-  cr_assert_eq(qn_context_create(NULL, &context), QN_OK);
-  cr_assert_eq(qn_compiler_create(context, qn_compiler_params(.cache_dir = FAKE_DIR "/kernels"), &compiler),
-               QN_OK);
-  qn_status status = qn_compiler_get_nvrtc(compiler, &path, &major, &minor);
-  if (status == QN_UNAVAILABLE) cr_skip_test("%s", qn_context_get_error(context)->message);
-  cr_assert_eq(qn_device_create_emulator(context, qn_emulator_params(.target = QN_TARGET_sm_90a), &device),
-               QN_OK);
+  emulated_open(&context, &compiler, &device);
 }
 static void tear_down_emulator(void) {
   qn_device_destroy(device);
